@@ -1,0 +1,1 @@
+//! Who is it, what may they do, and the audit trail of what they did.

@@ -1,0 +1,1 @@
+//! Codes on the page: the QR code with the verification address (later the printed digital seal).

@@ -1,0 +1,1 @@
+//! Typed configuration: every key of config/default.toml, unknown keys refused.

@@ -1,0 +1,1 @@
+//! SQL lives only here: one query text for SQLite and PostgreSQL, own migrations, group commit.

@@ -1,0 +1,6 @@
+//! The field's own words as types. Pure: knows no HTTP, SQL, object store or index.
+
+pub mod clock;
+pub mod digest;
+pub mod ids;
+pub mod random;

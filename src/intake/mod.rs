@@ -1,0 +1,1 @@
+//! Evidence on its way in: receive, store, extract in a sandboxed child, index.

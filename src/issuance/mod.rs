@@ -1,0 +1,1 @@
+//! A released order becomes a certificate: compose, seal, log, store, deliver; each step durable before the next.

@@ -1,0 +1,1 @@
+//! Background work: one table of jobs with kind, authority, due time, lease and attempts.

@@ -1,0 +1,3 @@
+//! The `stammbuch` program: parses the command line and runs one subcommand.
+
+fn main() {}

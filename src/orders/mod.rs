@@ -1,0 +1,1 @@
+//! Orders: who asked for which certificate, what was checked, who released it.

@@ -1,0 +1,1 @@
+//! PDF out: the tagged page on krilla, and the appender that adds revisions.

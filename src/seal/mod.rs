@@ -1,0 +1,1 @@
+//! The seal: keys, certificates, CMS signatures after PAdES.

@@ -1,0 +1,1 @@
+//! Search: analysis, query, the tantivy index behind a small trait.

@@ -1,0 +1,1 @@
+//! A PDF, a digest or a number becomes a report.

@@ -1,0 +1,1 @@
+//! Pages rendered by the server, and their static files.
