@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod digest;
 pub mod ids;
+pub mod name;
 pub mod random;
