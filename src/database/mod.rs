@@ -1,1 +1,113 @@
-//! SQL lives only here: one query text for SQLite and PostgreSQL, own migrations, group commit.
+//! SQL lives only here: one `Database` over SQLite (embedded, default) or PostgreSQL, with shared query text.
+//!
+//! Integers, texts and bytes only; instants are microseconds since 1970 UTC, identifiers 16 bytes, JSON is text.
+//! Knows no HTTP, no object store, no index.
+
+mod bind;
+mod error;
+mod migrate;
+mod postgres;
+mod row;
+mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod tx;
+mod work;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+
+pub use bind::{Bind, Value};
+pub use error::DatabaseError;
+pub use migrate::MigrationError;
+pub use row::{FromColumn, Row};
+pub use tx::{Statement, Tx, sql, sql_from};
+
+use migrate::{KEYSTORE, MAIN, Schema};
+
+/// A database of this installation. Clones share it.
+#[derive(Clone)]
+pub struct Database(Arc<Engine>);
+
+enum Engine {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+impl Database {
+    /// Opens `sqlite:PATH` (created if missing, its folder is not) or `postgres://…` and applies what is missing
+    /// of the schema. Must be called on a tokio runtime that lives as long as the database.
+    pub async fn open(url: &str) -> Result<Self, DatabaseError> {
+        Self::open_with(url, &MAIN).await
+    }
+
+    /// As [`Self::open`], for the database of the wrapped keys.
+    pub async fn open_keystore(url: &str) -> Result<Self, DatabaseError> {
+        Self::open_with(url, &KEYSTORE).await
+    }
+
+    async fn open_with(url: &str, schema: &Schema) -> Result<Self, DatabaseError> {
+        let engine = if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
+            Engine::Sqlite(sqlite::Sqlite::open(Path::new(path), schema).await?)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Engine::Postgres(postgres::Postgres::open(url, schema).await?)
+        } else {
+            let scheme = url.split(':').next().unwrap_or_default();
+            return Err(DatabaseError::Address { reason: format!("unknown scheme {scheme:?}") });
+        };
+        Ok(Self(Arc::new(engine)))
+    }
+
+    /// Runs `work` in a transaction. `Ok` means committed and durable; `Err` of the work means that nothing of it
+    /// was kept, as does a failed statement that the work passed over.
+    ///
+    /// On SQLite works never overlap: one writer runs what is queued and commits it with one sync. So a work does
+    /// nothing but statements: whatever else it waits for, all others wait for too. On PostgreSQL works do overlap
+    /// (read committed): see [`Tx::serialize_on`].
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        match &*self.0 {
+            Engine::Postgres(engine) => engine.write(work).await,
+            Engine::Sqlite(engine) => {
+                let (caller, answer) = oneshot::channel();
+                engine.enqueue(Box::new(work::Queued { work, caller })).await?;
+                answer.await.unwrap_or_else(|_| Err(DatabaseError::Closed.into()))
+            }
+        }
+    }
+
+    /// Runs `work` on a connection that cannot write; all its statements see the same state of the database.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+        E: From<DatabaseError>,
+    {
+        match &*self.0 {
+            Engine::Postgres(engine) => engine.read(work).await,
+            Engine::Sqlite(engine) => {
+                let mut reader = engine.reader().await?;
+                let outcome = work::attempt(work, &mut reader.tx).await;
+                reader.finish().await;
+                outcome
+            }
+        }
+    }
+
+    /// Finishes what was accepted and closes the database; what comes later is refused with
+    /// [`DatabaseError::Closed`].
+    pub async fn close(&self) {
+        match &*self.0 {
+            Engine::Sqlite(engine) => engine.close().await,
+            Engine::Postgres(engine) => engine.close().await,
+        }
+    }
+}

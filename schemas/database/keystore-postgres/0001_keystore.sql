@@ -1,0 +1,10 @@
+-- Keystore: the key of each object, wrapped by the key of its authority. Erasing an object is deleting its row.
+CREATE TABLE wrapped_keys (
+    object_id  BYTEA  NOT NULL PRIMARY KEY CHECK (length(object_id) = 16),
+    authority  BYTEA  NOT NULL CHECK (length(authority) = 16),
+    format     BIGINT NOT NULL DEFAULT 1,
+    key_id     TEXT   NOT NULL,
+    wrapped    BYTEA  NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX wrapped_keys_by_key ON wrapped_keys (authority, key_id);

@@ -1,0 +1,298 @@
+//! SQLite: one writer that commits many queued works with one sync (group commit), and a few readers beside it.
+//!
+//! The WAL is synced at each commit (`synchronous=FULL`): what `write` has answered survives a power cut.
+
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+
+use super::error::DatabaseError;
+use super::migrate::{self, Schema};
+use super::tx::{Link, Tx};
+use super::work::{Answer, Work};
+
+/// How long a transaction waits for another process that writes, before it answers "unavailable".
+const BUSY: Duration = Duration::from_secs(5);
+/// Between two tries to open.
+const AGAIN: Duration = Duration::from_millis(20);
+/// Works that wait for the writer; more wait at the door.
+const QUEUE_MAX: usize = 4096;
+/// Works in one commit: bounds how long the first one waits for the last.
+const BATCH_MAX: usize = 512;
+/// Connections that read at the same time.
+const READERS_MAX: usize = 8;
+
+/// Opening is not done twice at once in this process: closing any descriptor of a file drops the locks that other
+/// connections of the process hold on it (POSIX), and two that switch a new file to WAL starve each other.
+static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+enum Message {
+    Work(Box<dyn Work>),
+    Close(oneshot::Sender<()>),
+}
+
+/// The two sides of one database file.
+pub(super) struct Sqlite {
+    queue: mpsc::Sender<Message>,
+    readers: Readers,
+}
+
+impl Sqlite {
+    /// Opens or creates the file, brings its schema up to date and starts the writer.
+    pub(super) async fn open(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+        let _alone = OPENING.lock().await;
+        create_private(path)?;
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY)
+            .statement_cache_capacity(500)
+            .disable_statement_logging();
+        let mut link = connect_patiently(&options).await?;
+        migrate::sqlite(&mut link, schema).await?;
+        let (queue, works) = mpsc::channel(QUEUE_MAX);
+        tokio::spawn(write_until_closed(link, options.clone(), works));
+        Ok(Self { queue, readers: Readers::new(options.pragma("query_only", "ON")) })
+    }
+
+    /// Hands a work to the writer; its caller hears from it after the commit.
+    pub(super) async fn enqueue(&self, work: Box<dyn Work>) -> Result<(), DatabaseError> {
+        self.queue.send(Message::Work(work)).await.map_err(|_| DatabaseError::Closed)
+    }
+
+    /// A connection for reading; given back by [`Self::give_back`], closed when it is dropped instead.
+    pub(super) async fn reader(&self) -> Result<Reader<'_>, DatabaseError> {
+        self.readers.take().await
+    }
+
+    /// Runs what is queued, then closes the file. Later works are refused.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        let (closed, done) = oneshot::channel();
+        if self.queue.send(Message::Close(closed)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+}
+
+/// Only the owner may read what the register says. SQLite gives the WAL the mode of the main file.
+fn create_private(path: &Path) -> Result<(), DatabaseError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_new) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(DatabaseError::Unavailable { reason: format!("{}: {error}", path.display()) }),
+    }
+}
+
+/// Another process may be switching the same new file to WAL; SQLite answers "locked" to that without waiting.
+async fn connect_patiently(options: &SqliteConnectOptions) -> Result<SqliteConnection, DatabaseError> {
+    let last_try = Instant::now() + BUSY;
+    loop {
+        match options.connect().await.map_err(DatabaseError::from) {
+            Err(error) if error.is_unavailable() && Instant::now() < last_try => sleep(AGAIN).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn write_until_closed(
+    link: SqliteConnection,
+    options: SqliteConnectOptions,
+    mut queue: mpsc::Receiver<Message>,
+) {
+    let mut tx = Tx::new(Link::Sqlite(Box::new(link)));
+    let mut waiting_for_close = None;
+    while let Some(message) = queue.recv().await {
+        match message {
+            Message::Close(closed) => {
+                queue.close();
+                waiting_for_close = Some(closed);
+            }
+            Message::Work(first) => {
+                if let Err(error) = commit_together(&mut tx, first, &mut queue, &mut waiting_for_close).await
+                {
+                    tracing::warn!(%error, "a group commit failed; its works were rolled back");
+                    tx = reopened(tx, &options).await;
+                }
+            }
+        }
+    }
+    if let Link::Sqlite(link) = tx.link
+        && let Err(error) = link.close().await
+    {
+        tracing::warn!(%error, "the database file did not close cleanly");
+    }
+    if let Some(closed) = waiting_for_close {
+        let _ = closed.send(());
+    }
+}
+
+/// Runs `first` and what is queued behind it in one transaction, each work in a savepoint of its own, and answers
+/// all of them after the commit. `Err`: nothing of this transaction was kept, and every caller was told.
+async fn commit_together(
+    tx: &mut Tx,
+    first: Box<dyn Work>,
+    queue: &mut mpsc::Receiver<Message>,
+    waiting_for_close: &mut Option<oneshot::Sender<()>>,
+) -> Result<(), DatabaseError> {
+    if let Err(error) = control(tx, "BEGIN IMMEDIATE; SAVEPOINT work").await {
+        first.refuse(error.clone());
+        refuse_waiting(queue, waiting_for_close, &error);
+        return Err(error);
+    }
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut next = Some(first);
+    let mut outcome = Ok(());
+    while let Some(work) = next.take() {
+        let attempted = work.run(tx).await;
+        answers.push(attempted.answer);
+        next = if answers.len() < BATCH_MAX { next_work(queue, waiting_for_close) } else { None };
+        outcome = control(
+            tx,
+            match (attempted.keep, next.is_some()) {
+                (true, true) => "RELEASE work; SAVEPOINT work",
+                (true, false) => "COMMIT",
+                (false, true) => "ROLLBACK TO work",
+                (false, false) => "ROLLBACK TO work; COMMIT",
+            },
+        )
+        .await;
+        if let Err(error) = &outcome
+            && let Some(work) = next.take()
+        {
+            work.refuse(error.clone());
+        }
+    }
+    for answer in answers {
+        answer(outcome.clone());
+    }
+    outcome
+}
+
+fn next_work(
+    queue: &mut mpsc::Receiver<Message>,
+    waiting_for_close: &mut Option<oneshot::Sender<()>>,
+) -> Option<Box<dyn Work>> {
+    match queue.try_recv() {
+        Ok(Message::Work(work)) => Some(work),
+        Ok(Message::Close(closed)) => {
+            queue.close();
+            *waiting_for_close = Some(closed);
+            next_queued(queue)
+        }
+        Err(_) => None,
+    }
+}
+
+fn next_queued(queue: &mut mpsc::Receiver<Message>) -> Option<Box<dyn Work>> {
+    while let Ok(message) = queue.try_recv() {
+        if let Message::Work(work) = message {
+            return Some(work);
+        }
+    }
+    None
+}
+
+/// When the database is locked for long, every work that waits would wait that long again.
+fn refuse_waiting(
+    queue: &mut mpsc::Receiver<Message>,
+    waiting_for_close: &mut Option<oneshot::Sender<()>>,
+    error: &DatabaseError,
+) {
+    while let Some(work) = next_work(queue, waiting_for_close) {
+        work.refuse(error.clone());
+    }
+}
+
+/// A connection that failed in the middle of a transaction is not used again.
+async fn reopened(tx: Tx, options: &SqliteConnectOptions) -> Tx {
+    match options.connect().await {
+        Ok(link) => {
+            drop(tx);
+            Tx::new(Link::Sqlite(Box::new(link)))
+        }
+        Err(error) => {
+            tracing::error!(%error, "the database file does not open again");
+            let mut tx = tx;
+            let _ = control(&mut tx, "ROLLBACK").await;
+            tx
+        }
+    }
+}
+
+async fn control(tx: &mut Tx, text: &'static str) -> Result<(), DatabaseError> {
+    let Link::Sqlite(link) = &mut tx.link else { return Ok(()) };
+    link.execute(sqlx::query(text)).await?;
+    Ok(())
+}
+
+/// Connections that only read, opened as they are needed.
+struct Readers {
+    options: Box<SqliteConnectOptions>,
+    permits: Semaphore,
+    idle: Mutex<Vec<Tx>>,
+}
+
+/// A reading transaction; the connection goes back when [`Reader::finish`] is called, else it is closed.
+pub(super) struct Reader<'d> {
+    pub(super) tx: Tx,
+    readers: &'d Readers,
+    _permit: tokio::sync::SemaphorePermit<'d>,
+}
+
+impl Readers {
+    fn new(options: SqliteConnectOptions) -> Self {
+        Self {
+            options: Box::new(options),
+            permits: Semaphore::new(READERS_MAX),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    async fn take(&self) -> Result<Reader<'_>, DatabaseError> {
+        let permit = self.permits.acquire().await.map_err(|_| DatabaseError::Closed)?;
+        let idle = self.lock().pop();
+        let mut tx = match idle {
+            Some(tx) => tx,
+            None => Tx::new(Link::Sqlite(Box::new(self.options.connect().await?))),
+        };
+        control(&mut tx, "BEGIN").await?;
+        Ok(Reader { tx, readers: self, _permit: permit })
+    }
+
+    async fn close(&self) {
+        // Taking all permits waits for those who still read.
+        let all = self.permits.acquire_many(u32::try_from(READERS_MAX).unwrap_or(u32::MAX)).await;
+        self.permits.close();
+        drop(all);
+        let idle = std::mem::take(&mut *self.lock());
+        for tx in idle {
+            if let Link::Sqlite(link) = tx.link {
+                let _ = link.close().await;
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Tx>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reader<'_> {
+    /// Ends the snapshot and gives the connection back.
+    pub(super) async fn finish(mut self) {
+        if control(&mut self.tx, "COMMIT").await.is_ok() {
+            self.readers.lock().push(self.tx);
+        }
+    }
+}
