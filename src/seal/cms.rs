@@ -1,0 +1,108 @@
+//! CMS SignedData (RFC 5652) after PAdES baseline B-B (ETSI EN 319 142-1; CAdES detached): signed attributes
+//! content-type, message-digest and ESS signing-certificate-v2, no signing-time (PDF's `/M` says it).
+//! The unsigned attribute with the log's proof is put in afterwards and changes no signed byte.
+
+use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
+use cms::content_info::{CmsVersion, ContentInfo};
+use cms::signed_data::{
+    CertificateSet, EncapsulatedContentInfo, SignedData, SignerIdentifier, SignerInfo, SignerInfos,
+};
+use const_oid::ObjectIdentifier;
+use der::asn1::{OctetString, SetOfVec};
+use der::{Any, Decode, Encode};
+use spki::AlgorithmIdentifierOwned;
+use x509_cert::attr::Attribute;
+
+use super::SealError;
+use super::certificate::Certificate;
+use super::oids;
+use super::signer::{Chain, Signer};
+use crate::domain::digest::Sha256;
+
+/// SHA-256 without parameters (RFC 5754, 2).
+pub(crate) const fn sha_256() -> AlgorithmIdentifierOwned {
+    AlgorithmIdentifierOwned { oid: oids::SHA_256, parameters: None }
+}
+
+fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SealError> {
+    Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
+}
+
+/// `SigningCertificateV2` (RFC 5035) of one certificate by SHA-256, which is the default and so left out.
+pub(crate) fn signing_certificate_v2(certificate: &Certificate) -> Vec<u8> {
+    let digest = Sha256::of(certificate.der());
+    let mut encoded = vec![0x30, 0x26, 0x30, 0x24, 0x30, 0x22, 0x04, 0x20];
+    encoded.extend_from_slice(digest.as_bytes());
+    encoded
+}
+
+/// Signs the byte range's digest; gives the whole `ContentInfo` in DER, without unsigned attributes.
+pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
+    let chain = signer.chain();
+    let own = chain.own()?;
+    let signed = SetOfVec::try_from(vec![
+        attribute(oids::CONTENT_TYPE, Any::encode_from(&oids::DATA)?)?,
+        attribute(oids::MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest.as_bytes().as_slice())?)?)?,
+        attribute(oids::SIGNING_CERTIFICATE_V2, Any::from_der(&signing_certificate_v2(own))?)?,
+    ])?;
+    let signature = signer.sign(&signed.to_der()?)?;
+    let tbs = &own.parsed().tbs_certificate;
+    let sid = IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
+    let info = SignerInfo {
+        version: CmsVersion::V1,
+        sid: SignerIdentifier::IssuerAndSerialNumber(sid),
+        digest_alg: sha_256(),
+        signed_attrs: Some(signed),
+        signature_algorithm: signer.algorithm(),
+        signature: OctetString::new(signature)?,
+        unsigned_attrs: None,
+    };
+    encode(&signed_data(info, chain)?)
+}
+
+fn signed_data(info: SignerInfo, chain: &Chain) -> Result<SignedData, SealError> {
+    let certificates = chain.certificates().iter();
+    let choices: Vec<_> = certificates.map(|c| CertificateChoices::Certificate(c.parsed().clone())).collect();
+    Ok(SignedData {
+        version: CmsVersion::V1,
+        digest_algorithms: SetOfVec::try_from(vec![sha_256()])?,
+        encap_content_info: EncapsulatedContentInfo { econtent_type: oids::DATA, econtent: None },
+        certificates: Some(CertificateSet(SetOfVec::try_from(choices)?)),
+        crls: None,
+        signer_infos: SignerInfos(SetOfVec::try_from(vec![info])?),
+    })
+}
+
+fn encode(data: &SignedData) -> Result<Vec<u8>, SealError> {
+    let info = ContentInfo { content_type: oids::SIGNED_DATA, content: Any::encode_from(data)? };
+    Ok(info.to_der()?)
+}
+
+fn decode(cms: &[u8]) -> Result<(SignedData, SignerInfo), SealError> {
+    let data: SignedData = ContentInfo::from_der(cms)?.content.decode_as()?;
+    let info = data.signer_infos.0.iter().next().cloned().ok_or(SealError::NoSignerInfo)?;
+    Ok((data, info))
+}
+
+/// The signature value of the first (only) signer.
+pub(crate) fn signature_value(cms: &[u8]) -> Result<Vec<u8>, SealError> {
+    Ok(decode(cms)?.1.signature.as_bytes().to_vec())
+}
+
+/// The message digest that the signed attributes hold.
+pub(crate) fn message_digest(cms: &[u8]) -> Result<Vec<u8>, SealError> {
+    let (_, info) = decode(cms)?;
+    let attributes = info.signed_attrs.ok_or(SealError::NoSignerInfo)?;
+    let found = attributes.iter().find(|a| a.oid == oids::MESSAGE_DIGEST);
+    let value = found.and_then(|a| a.values.iter().next()).ok_or(SealError::NoSignerInfo)?;
+    Ok(value.value().to_vec())
+}
+
+/// The same CMS with `proof` as unsigned attribute of the signer.
+pub(crate) fn with_proof(cms: &[u8], proof: &[u8]) -> Result<Vec<u8>, SealError> {
+    let (mut data, mut info) = decode(cms)?;
+    let value = Any::encode_from(&OctetString::new(proof)?)?;
+    info.unsigned_attrs = Some(SetOfVec::try_from(vec![attribute(oids::LOG_PROOF, value)?])?);
+    data.signer_infos = SignerInfos(SetOfVec::try_from(vec![info])?);
+    encode(&data)
+}
