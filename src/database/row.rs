@@ -57,6 +57,18 @@ impl Row {
         self.get(column)
     }
 
+    /// A JSON column as a `T`.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, column: &str) -> Result<T, DatabaseError> {
+        let text: String = self.get(column)?;
+        // The reason names line and column only: the text may hold what nobody should read in a log.
+        serde_json::from_str(&text).map_err(|error| {
+            unfit(
+                column,
+                &format!("is not the expected JSON (line {}, column {})", error.line(), error.column()),
+            )
+        })
+    }
+
     fn is_null(&self, column: &str) -> Result<bool, DatabaseError> {
         Ok(match &self.0 {
             Kind::Sqlite(row) => row.try_get_raw(column)?.is_null(),

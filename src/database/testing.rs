@@ -58,3 +58,16 @@ fn with_database(server: &str, name: &str) -> String {
     let options = options.map(|options| format!("?{options}")).unwrap_or_default();
     format!("{host}/{name}{options}")
 }
+
+/// The authority whose identifier is all `n`.
+pub(crate) fn authority(n: u8) -> crate::domain::ids::AuthorityId {
+    crate::domain::ids::AuthorityId::from_bytes([n; 16])
+}
+
+/// Makes the row of `authority(n)`, which others refer to.
+pub(crate) async fn found(database: &Database, n: u8) {
+    let found = database.write(move |tx| {
+        Box::pin(super::authorities::found(tx, authority(n), true, jiff::Timestamp::UNIX_EPOCH))
+    });
+    found.await.unwrap();
+}

@@ -92,7 +92,7 @@ async fn null_is_bound_with_the_type_of_its_column_and_read_as_an_option() {
     on_each_engine(async |db| {
         db.write::<_, DatabaseError, _>(|tx| {
             Box::pin(async {
-                sql("INSERT INTO jobs (id, authority, kind, unique_key, payload, created_at, due_at, lease, lease_until)
+                sql("INSERT INTO jobs (id, authority, kind, unique_key, payload, created_at, due_at, lease, poisoned_at)
                      VALUES ($1, $2, 'k', $3, '{}', 0, 0, $4, $5)")
                 .bind([1; 16])
                 .bind(authority(1))
@@ -108,7 +108,7 @@ async fn null_is_bound_with_the_type_of_its_column_and_read_as_an_option() {
         let row = db.read(|tx| Box::pin(sql("SELECT * FROM jobs").one(tx))).await.unwrap();
         assert_eq!(row.get::<Option<String>>("unique_key"), Ok(None));
         assert_eq!(row.get::<Option<[u8; 16]>>("lease"), Ok(None));
-        assert_eq!(row.get::<Option<i64>>("lease_until"), Ok(None));
+        assert_eq!(row.get::<Option<i64>>("poisoned_at"), Ok(None));
         assert_eq!(row.get::<Option<String>>("payload"), Ok(Some("{}".to_owned())));
         assert!(matches!(row.text("unique_key"), Err(DatabaseError::Column { .. })));
     })

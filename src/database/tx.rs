@@ -121,9 +121,25 @@ impl Tx {
     /// Makes all works that name the same key wait for each other until they are committed. Needed where a work
     /// reads something and writes what follows from it: on SQLite works never overlap, on PostgreSQL they do.
     pub async fn serialize_on(&mut self, key: &str) -> Result<(), DatabaseError> {
+        self.settle_order(key).await
+    }
+
+    /// Says that this work writes rows which the engine numbers, and that readers go by the number. On PostgreSQL
+    /// a lower number can become visible after a higher one: see [`Self::settle_order`].
+    pub async fn join_order(&mut self, key: &str) -> Result<(), DatabaseError> {
+        self.advisory("SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended($1, 0)) AS TEXT)", key).await
+    }
+
+    /// Waits until all works that joined the order have ended: what is read next, in this work, has no gaps that
+    /// fill later. Must be the first statement of a `write` (a `read` has fixed what it sees before the lock).
+    pub async fn settle_order(&mut self, key: &str) -> Result<(), DatabaseError> {
+        self.advisory("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)", key).await
+    }
+
+    /// On SQLite works never overlap, so there is nothing to wait for.
+    async fn advisory(&mut self, lock: &'static str, key: &str) -> Result<(), DatabaseError> {
         if matches!(self.link, Link::Postgres(_)) {
-            let lock = sql("SELECT CAST(pg_advisory_xact_lock(hashtextextended($1, 0)) AS TEXT)");
-            lock.bind(key).execute(self).await?;
+            sql(lock).bind(key).execute(self).await?;
         }
         Ok(())
     }

@@ -83,7 +83,8 @@ CREATE INDEX documents_by_text_object ON documents (text_object) WHERE text_obje
 CREATE INDEX documents_by_file ON documents (authority, file) WHERE file IS NOT NULL;
 CREATE INDEX documents_by_entry ON documents (authority, entry) WHERE entry IS NOT NULL;
 
--- What the search index has to take over, in order. `seq` is in the index's commit payload.
+-- What the search index has to take over, in order. `seq` is in the index's commit payload. Written and read under
+-- `Tx::join_order` and `Tx::settle_order`: on PostgreSQL a lower number may otherwise become visible later.
 CREATE TABLE index_changes (
     seq       INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     document  BLOB    NOT NULL CHECK (length(document) = 16),
@@ -102,15 +103,14 @@ CREATE TABLE jobs (
     format      INTEGER NOT NULL DEFAULT 1,
     payload     TEXT    NOT NULL,
     created_at  INTEGER NOT NULL,
+    -- When it may be claimed. A claim moves it to the end of its lease: then the next one may.
     due_at      INTEGER NOT NULL,
     attempts    INTEGER NOT NULL DEFAULT 0 CHECK (attempts >= 0),
-    -- Who works on it and until when it may; the owner changes with each claim.
+    -- Who works on it: another value with each claim.
     lease       BLOB    CHECK (length(lease) = 16),
-    lease_until INTEGER,
     last_error  TEXT,
     poisoned_at INTEGER,
-    CONSTRAINT jobs_unique_key UNIQUE (kind, unique_key),
-    CHECK ((lease IS NULL) = (lease_until IS NULL))
+    CONSTRAINT jobs_unique_key UNIQUE (kind, unique_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX jobs_due ON jobs (kind, authority, due_at) WHERE poisoned_at IS NULL;
 CREATE INDEX jobs_poisoned ON jobs (poisoned_at) WHERE poisoned_at IS NOT NULL;

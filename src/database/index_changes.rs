@@ -1,0 +1,90 @@
+//! What the search index has to take over: one row for each document that came, changed or went, in order.
+
+use jiff::Timestamp;
+
+use super::{DatabaseError, Tx, sql};
+use crate::domain::ids::{AuthorityId, DocumentId};
+
+const ORDER: &str = "index_changes";
+
+/// The document has to be read again (or is gone) since change `seq`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its place in the order, from 1 on, with gaps.
+    pub seq: i64,
+    /// The document.
+    pub document: DocumentId,
+    /// Whose it is (or was).
+    pub authority: AuthorityId,
+}
+
+/// Notes that the index has to look at `document` again.
+pub async fn append(
+    tx: &mut Tx,
+    document: DocumentId,
+    authority: AuthorityId,
+    at: Timestamp,
+) -> Result<(), DatabaseError> {
+    tx.join_order(ORDER).await?;
+    sql("INSERT INTO index_changes (document, authority, at) VALUES ($1, $2, $3)")
+        .bind(document)
+        .bind(authority)
+        .bind(at)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The next changes after `seq`, oldest first. In a `write`, as its first call: nothing with a lower number comes
+/// later than what this has answered.
+pub async fn after(tx: &mut Tx, seq: i64, at_most: u32) -> Result<Vec<Change>, DatabaseError> {
+    tx.settle_order(ORDER).await?;
+    let query =
+        sql("SELECT seq, document, authority FROM index_changes WHERE seq > $1 ORDER BY seq LIMIT $2");
+    let rows = query.bind(seq).bind(at_most).all(tx).await?;
+    let change = |row: &super::Row| {
+        Ok(Change { seq: row.i64("seq")?, document: row.id("document")?, authority: row.id("authority")? })
+    };
+    rows.iter().map(change).collect()
+}
+
+/// The number of the last change, 0 if there was none.
+pub async fn last(tx: &mut Tx) -> Result<i64, DatabaseError> {
+    sql("SELECT COALESCE(MAX(seq), 0) AS seq FROM index_changes").one(tx).await?.i64("seq")
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::super::testing::on_each_engine;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_reader_that_goes_by_the_number_misses_no_change() {
+        on_each_engine(async |db| {
+            let writers = join_all((0..40u8).map(|n| {
+                let document = DocumentId::from_bytes([n; 16]);
+                let authority = AuthorityId::from_bytes([1; 16]);
+                db.write(move |tx| Box::pin(append(tx, document, authority, Timestamp::UNIX_EPOCH)))
+            }));
+            let reader = async {
+                let (mut seen, mut seq) = (Vec::new(), 0);
+                while seen.len() < 40 {
+                    let changes = db.write(move |tx| Box::pin(after(tx, seq, 7))).await.unwrap();
+                    seq = changes.last().map_or(seq, |change| change.seq);
+                    seen.extend(
+                        changes.into_iter().map(|change| *change.document.as_bytes().first().unwrap()),
+                    );
+                }
+                seen.sort_unstable();
+                (seen, seq)
+            };
+            let (written, (seen, seq)) = tokio::join!(writers, reader);
+            assert!(written.iter().all(Result::is_ok), "{written:?}");
+            assert_eq!(seen, (0..40).collect::<Vec<_>>());
+            assert_eq!(db.read(|tx| Box::pin(last(tx))).await, Ok(seq));
+        })
+        .await;
+    }
+}
