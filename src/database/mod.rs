@@ -3,9 +3,11 @@
 //! Integers, texts and bytes only; instants are microseconds since 1970 UTC, identifiers 16 bytes, JSON is text.
 //! Knows no HTTP, no object store, no index.
 
+pub mod audit;
 pub mod authorities;
 mod bind;
 mod error;
+pub mod idempotency;
 pub mod index_changes;
 pub mod journal;
 mod migrate;
