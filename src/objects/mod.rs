@@ -1,1 +1,15 @@
-//! Object store: the trait, its conformance suite, disk and memory; encryption of what is stored.
+//! Objects: named bytes on disk (later S3) behind one trait, and the vault that encrypts what it puts there.
+//!
+//! The store knows names and bytes only; the vault knows keys; neither knows documents, SQL or HTTP.
+
+mod disk;
+mod memory;
+mod path;
+mod store;
+#[cfg(test)]
+mod suite;
+
+pub use disk::DiskStore;
+pub use memory::MemoryStore;
+pub use path::{NotAPath, ObjectPath};
+pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};

@@ -1,0 +1,110 @@
+//! Folders of the store: made when first needed, held open, synced once for all who wait.
+
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Open folders kept at most; those nobody uses are closed beyond it.
+const OPEN_MAX: usize = 512;
+
+/// The folders of one store that this process has used.
+pub(super) struct Folders {
+    root: PathBuf,
+    open: Mutex<HashMap<String, Arc<Folder>>>,
+}
+
+impl Folders {
+    pub(super) fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), open: Mutex::default() }
+    }
+
+    /// The folder `name` (`""` is the root). It and all above it exist durably when this returns.
+    pub(super) fn get(&self, name: &str) -> io::Result<Arc<Folder>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(folder) = open.get(name) {
+            return Ok(Arc::clone(folder));
+        }
+        if open.len() >= OPEN_MAX {
+            open.retain(|_, folder| Arc::strong_count(folder) > 1);
+        }
+        // Another process may have made a folder and died before it synced the one above: sync on first use.
+        let mut path = self.root.clone();
+        for segment in name.split('/').filter(|segment| !segment.is_empty()) {
+            let above = path.clone();
+            path.push(segment);
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => File::open(above)?.sync_all()?,
+            }
+        }
+        let folder =
+            Arc::new(Folder { fd: File::open(path)?, syncs: Mutex::default(), synced: Condvar::new() });
+        open.insert(name.to_owned(), Arc::clone(&folder));
+        Ok(folder)
+    }
+}
+
+/// An open folder.
+pub(super) struct Folder {
+    fd: File,
+    syncs: Mutex<Syncs>,
+    synced: Condvar,
+}
+
+/// Who waits takes a number; a sync that begins later than the number was taken serves it.
+#[derive(Default)]
+struct Syncs {
+    last_taken: u64,
+    served: u64,
+    failed: u64,
+    running: bool,
+}
+
+impl Folder {
+    /// Makes all names durable that were put into the folder before the call. One sync serves all who wait for it.
+    ///
+    /// A failed sync fails for all it served: the kernel reports it once and may have dropped what it could not
+    /// write, so that a later sync says nothing about it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        let mut syncs = self.lock();
+        syncs.last_taken += 1;
+        let mine = syncs.last_taken;
+        loop {
+            if syncs.failed >= mine {
+                return Err(io::Error::other("the folder could not be synced"));
+            }
+            if syncs.served >= mine {
+                return Ok(());
+            }
+            if syncs.running {
+                syncs = self.synced.wait(syncs).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            syncs.running = true;
+            let serves = syncs.last_taken;
+            drop(syncs);
+            let outcome = self.fd.sync_all();
+            syncs = self.lock();
+            syncs.running = false;
+            match outcome {
+                Ok(()) => syncs.served = serves,
+                Err(_) => syncs.failed = serves,
+            }
+            self.synced.notify_all();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Syncs> {
+        self.syncs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,158 @@
+//! Files that have no name in the store yet. Each process has a staging folder of its own, locked while it lives:
+//! the next start removes those whose process is gone, however it ended.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, IoSlice, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::folder::Folder;
+
+/// Pieces handed to the kernel in one call.
+const PIECES_MAX: usize = 64;
+
+/// The staging folder of this process.
+pub(super) struct Staging {
+    above: PathBuf,
+    path: PathBuf,
+    /// Open and locked: its lock says that the process lives.
+    own: File,
+    next: AtomicU64,
+}
+
+impl Staging {
+    /// Makes a new folder below `root/.staging` and removes those that nobody locks.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let above = root.join(".staging");
+        make(&above)?;
+        let gate = File::open(&above)?;
+        rustix::fs::flock(&gate, FlockOperation::LockExclusive)?;
+        remove_abandoned(&above)?;
+        let mut number = std::process::id();
+        let path = loop {
+            let path = above.join(format!("{number:08x}"));
+            if !path.exists() {
+                break path;
+            }
+            number = number.wrapping_add(1);
+        };
+        make(&path)?;
+        let own = File::open(&path)?;
+        rustix::fs::flock(&own, FlockOperation::LockExclusive)?;
+        Ok(Self { above, path, own, next: AtomicU64::new(0) })
+    }
+
+    /// A new, empty file.
+    pub(super) fn begin(self: &Arc<Self>) -> io::Result<Staged> {
+        let name = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let file = File::from(rustix::fs::openat(&self.own, &name, flags, Mode::RUSR | Mode::WUSR)?);
+        Ok(Staged { staging: Arc::clone(self), name, file, named: false })
+    }
+
+    /// A file to lock for the time of a replacement; shared by all processes that use the store.
+    pub(super) fn lock_file(&self) -> io::Result<File> {
+        File::options().create(true).append(true).open(self.above.join("replace.lock"))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // Empty unless a file is still being written, and then the next start removes it.
+        let _ = fs::remove_dir(&self.path);
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn remove_abandoned(above: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(above)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        let folder = File::open(entry.path())?;
+        match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => fs::remove_dir_all(entry.path())?,
+            Err(Errno::WOULDBLOCK) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// A file without a name in the store. Dropped before it has one, it is removed.
+pub(super) struct Staged {
+    staging: Arc<Staging>,
+    name: String,
+    file: File,
+    named: bool,
+}
+
+impl Staged {
+    /// Appends the pieces.
+    pub(super) fn write(&mut self, pieces: &[Bytes]) -> io::Result<()> {
+        for pieces in pieces.chunks(PIECES_MAX) {
+            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let mut rest = slices.as_mut_slice();
+            IoSlice::advance_slices(&mut rest, 0);
+            while !rest.is_empty() {
+                match self.file.write_vectored(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the bytes durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_all()
+    }
+
+    /// Gives the file its name; an existing one is refused ("already exists") and keeps its bytes.
+    pub(super) fn name_new(mut self, folder: &Folder, name: &str) -> io::Result<()> {
+        let staging = &self.staging.own;
+        match rustix::fs::renameat_with(staging, &self.name, folder, name, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.named = true;
+                Ok(())
+            }
+            // A file system without this kind of rename: a link refuses an existing name too. The staged name is
+            // removed by `drop`.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                Ok(rustix::fs::linkat(staging, &self.name, folder, name, AtFlags::empty())?)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the file its name in place of the one that has it.
+    pub(super) fn name_over(mut self, folder: &Folder, name: &str) -> io::Result<()> {
+        rustix::fs::renameat(&self.staging.own, &self.name, folder, name)?;
+        self.named = true;
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.named {
+            let _ = rustix::fs::unlinkat(&self.staging.own, &self.name, AtFlags::empty());
+        }
+    }
+}
