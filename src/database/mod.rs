@@ -9,6 +9,7 @@ mod bind;
 mod error;
 pub mod idempotency;
 pub mod index_changes;
+pub mod jobs;
 pub mod journal;
 mod migrate;
 mod postgres;

@@ -112,7 +112,7 @@ CREATE TABLE jobs (
     poisoned_at BIGINT,
     CONSTRAINT jobs_unique_key UNIQUE (kind, unique_key)
 );
-CREATE INDEX jobs_due ON jobs (kind, authority, due_at) WHERE poisoned_at IS NULL;
+CREATE INDEX jobs_due ON jobs (kind, authority, due_at, id) WHERE poisoned_at IS NULL;
 CREATE INDEX jobs_poisoned ON jobs (poisoned_at) WHERE poisoned_at IS NOT NULL;
 
 -- Whose turn it is: the authority that waited longest comes next.
