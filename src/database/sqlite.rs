@@ -99,6 +99,7 @@ async fn connect_patiently(options: &SqliteConnectOptions) -> Result<SqliteConne
     let last_try = Instant::now() + BUSY;
     loop {
         match options.connect().await.map_err(DatabaseError::from) {
+            // sleeps: another process holds the lock and gives no signal when it lets go
             Err(error) if error.is_unavailable() && Instant::now() < last_try => sleep(AGAIN).await,
             outcome => return outcome,
         }
