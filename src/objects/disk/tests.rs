@@ -1,3 +1,5 @@
+//! What the disk store does that the shared suite of all stores cannot ask.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
