@@ -1,1 +1,5 @@
-//! Search: analysis, query, the tantivy index behind a small trait.
+//! Finding documents: how words are read, how queries are understood, and the index behind it.
+//! Knows nothing of HTTP; only `find` reaches the database and the vault.
+
+pub mod analysis;
+pub mod reference;
