@@ -43,6 +43,23 @@ pub struct Claimed {
     pub lease: Lease,
 }
 
+/// A job that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Its identifier.
+    pub id: JobId,
+    /// For whom.
+    pub authority: AuthorityId,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it is tried again, unless it is set aside.
+    pub due_at: Timestamp,
+    /// When it was set aside.
+    pub poisoned_at: Option<Timestamp>,
+    /// What went wrong.
+    pub error: String,
+}
+
 /// How many jobs of a kind there are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {
@@ -216,6 +233,23 @@ pub async fn next_due(tx: &mut Tx, kind: &str) -> Result<Option<Timestamp>, Data
     .one(tx)
     .await?
     .get("due")
+}
+
+/// The jobs of a kind that failed and wait for their next try or are set aside.
+pub async fn failed(tx: &mut Tx, kind: &str) -> Result<Vec<Failed>, DatabaseError> {
+    let query = sql("SELECT id, authority, attempts, due_at, poisoned_at, last_error FROM jobs
+                     WHERE kind = $1 AND lease IS NULL AND last_error IS NOT NULL ORDER BY due_at, id");
+    let failed = |row: &Row| {
+        Ok(Failed {
+            id: row.id("id")?,
+            authority: row.id("authority")?,
+            attempts: row.get("attempts")?,
+            due_at: row.time("due_at")?,
+            poisoned_at: row.get("poisoned_at")?,
+            error: row.text("last_error")?,
+        })
+    };
+    query.bind(kind).all(tx).await?.iter().map(failed).collect()
 }
 
 /// How many jobs there are, by kind.

@@ -118,6 +118,13 @@ async fn a_job_that_failed_comes_again_when_it_is_due() {
         put(&db, job(1, 7)).await;
         let Claimed { id, lease, .. } = take(&db, 1, 0).await.unwrap();
         assert!(db.write(move |tx| Box::pin(fail(tx, id, lease, "busy", at(10)))).await.unwrap());
+        let failed = db.read(|tx| Box::pin(failed(tx, "extract"))).await.unwrap();
+        let error = "busy".to_owned();
+        let owner = authority(1);
+        assert_eq!(
+            failed,
+            [Failed { id, authority: owner, attempts: 1, due_at: at(10), poisoned_at: None, error }]
+        );
         assert_eq!(take(&db, 2, 9).await, None);
         assert_eq!(db.read(|tx| Box::pin(next_due(tx, "extract"))).await, Ok(Some(at(10))));
         assert_eq!(take(&db, 2, 10).await.map(|claimed| claimed.attempt), Some(2));
