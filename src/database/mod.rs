@@ -6,12 +6,17 @@
 pub mod audit;
 pub mod authorities;
 mod bind;
+pub mod certificates;
 mod error;
 pub mod idempotency;
 pub mod index_changes;
+#[cfg(test)]
+pub(crate) mod issuance_testing;
 pub mod jobs;
 pub mod journal;
+pub mod log;
 mod migrate;
+pub mod orders;
 mod postgres;
 mod row;
 mod sqlite;

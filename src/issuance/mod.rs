@@ -1,7 +1,13 @@
 //! A released order becomes a certificate: compose, seal, log, store, deliver; each step durable before the next.
 
 pub mod compose;
+pub mod flow;
 pub mod form;
+pub mod interrupt;
+pub mod log;
+pub mod log_files;
 pub mod request;
 #[cfg(test)]
 pub(crate) mod sample;
+pub mod sequencer;
+pub mod signing;

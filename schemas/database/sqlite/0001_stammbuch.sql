@@ -232,7 +232,13 @@ CREATE TABLE orders (
     released_by  TEXT,
     -- Whose right to the certificate was found, and on what (§ 62).
     entitlement  TEXT,
-    CHECK ((released_at IS NULL) = (released_by IS NULL))
+    -- Who sent it, and what it called it: the same again gives the same answer, for ever.
+    client          TEXT NOT NULL,
+    idempotency_key TEXT,
+    fingerprint     BLOB  CHECK (length(fingerprint) = 32),
+    CHECK ((released_at IS NULL) = (released_by IS NULL)),
+    CHECK ((idempotency_key IS NULL) = (fingerprint IS NULL)),
+    CONSTRAINT orders_idempotency UNIQUE (authority, client, idempotency_key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX orders_by_state ON orders (authority, state, state_at);
 CREATE INDEX orders_by_entry ON orders (authority, register, office, year, number);
@@ -252,10 +258,12 @@ CREATE TABLE certificates (
     status_list       INTEGER NOT NULL DEFAULT 0,
     status_index      INTEGER NOT NULL CHECK (status_index >= 0),
     issued_at         INTEGER NOT NULL,
-    -- The last step that is durable: fixed, sealed, logged, stored, delivered.
-    step              TEXT    NOT NULL CHECK (step IN ('fixed', 'sealed', 'logged', 'stored', 'delivered')),
+    -- The last step that is durable: fixed, sealed, logged, stored.
+    step              TEXT    NOT NULL CHECK (step IN ('fixed', 'sealed', 'logged', 'stored')),
     step_at           INTEGER NOT NULL,
-    signer_info       BLOB,
+    -- Who signs, as what, and the time the signature claims.
+    statement         TEXT    NOT NULL,
+    signature         BLOB,
     byte_range_digest BLOB    CHECK (length(byte_range_digest) = 32),
     seal_digest       BLOB    UNIQUE CHECK (length(seal_digest) = 32),
     log_index         INTEGER UNIQUE,
@@ -292,7 +300,8 @@ CREATE INDEX journal_by_certificate ON journal (certificate) WHERE certificate I
 
 -- ---------------------------------------------------------------- verification log
 
--- What is to be, or is, in the log: written in the issuing transaction, given its index by the sequencer.
+-- What is to be, or is, in the log: written in the issuing transaction, given its index by the sequencer. Entries
+-- whose index is not below the signed size are staged: an interrupted sequencer's successor takes them up again.
 CREATE TABLE log_entries (
     seq         INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     format      INTEGER NOT NULL DEFAULT 1,
@@ -313,18 +322,6 @@ CREATE TABLE log_state (
     lease_owner    BLOB    CHECK (length(lease_owner) = 16),
     lease_until    INTEGER,
     size           INTEGER NOT NULL DEFAULT 0 CHECK (size >= 0),
-    checkpoint     BLOB,
-    published_size INTEGER NOT NULL DEFAULT 0 CHECK (published_size BETWEEN 0 AND size)
+    checkpoint     BLOB
 ) STRICT;
 INSERT INTO log_state (one) VALUES (1);
-
--- Bundles that are signed but perhaps not yet on the object store: replayed after a crash.
-CREATE TABLE log_staged (
-    from_size  INTEGER NOT NULL CHECK (from_size >= 0),
-    to_size    INTEGER NOT NULL PRIMARY KEY CHECK (to_size > from_size),
-    epoch      INTEGER NOT NULL,
-    format     INTEGER NOT NULL DEFAULT 1,
-    bundle     BLOB    NOT NULL,
-    checkpoint BLOB    NOT NULL,
-    staged_at  INTEGER NOT NULL
-) STRICT;
