@@ -2,4 +2,5 @@
 //! Knows nothing of HTTP; only `find` reaches the database and the vault.
 
 pub mod analysis;
+pub mod query;
 pub mod reference;
