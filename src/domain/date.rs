@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 const MONTHS: [&str; 12] = [
@@ -82,6 +83,11 @@ impl PartialDate {
 /// A day as a certificate prints it: `12. März 2024`.
 pub fn day_in_german(day: Date) -> String {
     format!("{}. {} {}", day.day(), month_name(day.month()), day.year())
+}
+
+/// The day in Germany (Europe/Berlin) at an instant: the day of issue.
+pub fn day_in_germany(at: Timestamp) -> Date {
+    jiff::tz::TimeZone::get("Europe/Berlin").unwrap_or(jiff::tz::TimeZone::UTC).to_datetime(at).date()
 }
 
 fn month_name(month: i8) -> &'static str {
@@ -191,6 +197,17 @@ mod tests {
         assert_eq!(latest("1914"), "1914-12-31");
         assert_eq!(latest("1916-02"), "1916-02-29");
         assert_eq!(latest("1914-06-28"), "1914-06-28");
+    }
+
+    #[test]
+    fn the_day_of_issue_is_the_day_in_germany() {
+        for (instant, day) in [
+            ("2026-11-24T22:59:59Z", "2026-11-24"),
+            ("2026-11-24T23:00:00Z", "2026-11-25"),
+            ("2026-07-01T22:00:00Z", "2026-07-02"),
+        ] {
+            assert_eq!(day_in_germany(instant.parse().unwrap()).to_string(), day);
+        }
     }
 
     #[test]

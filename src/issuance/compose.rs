@@ -132,7 +132,9 @@ fn sections(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) 
             if let Some(number) = &heading.number {
                 lines.push(setter.line("heading", number, HEADING_BOLD, Column::Label)?);
             }
-            lines.push(setter.line("heading", &heading.text, HEADING, Column::Value)?);
+            if !heading.text.is_empty() {
+                lines.push(setter.line("heading", &heading.text, HEADING, Column::Value)?);
+            }
             setter.place(Item::Heading(2, lines));
         }
         for entry in &section.rows {

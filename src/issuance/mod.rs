@@ -1,6 +1,7 @@
 //! A released order becomes a certificate: compose, seal, log, store, deliver; each step durable before the next.
 
 pub mod compose;
+pub mod fill;
 pub mod flow;
 pub mod form;
 pub mod interrupt;

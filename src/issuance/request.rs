@@ -81,7 +81,8 @@ pub struct Heading {
     /// The number in the column of labels, such as `1.`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
-    /// The text.
+    /// The text; empty if the entry has none (a parent recorded before there were designations).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub text: String,
 }
 

@@ -4,6 +4,7 @@ pub mod entry;
 mod fields;
 pub mod key;
 pub mod lock;
+pub mod rules;
 pub mod value;
 
 pub use entry::{EntryCopy, EntryError, Facts, SubsequentCopy};
