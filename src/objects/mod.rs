@@ -3,13 +3,19 @@
 //! The store knows names and bytes only; the vault knows keys; neither knows documents, SQL or HTTP.
 
 mod disk;
+mod format;
+mod keys;
 mod memory;
 mod path;
 mod store;
 #[cfg(test)]
 mod suite;
+mod vault;
 
 pub use disk::DiskStore;
+pub use format::Damage;
+pub use keys::{KeyError, KeyRows, MasterKeyError, MasterKeys, MemoryKeyRows, WrappedKey};
 pub use memory::MemoryStore;
 pub use path::{NotAPath, ObjectPath};
 pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};
+pub use vault::{ObjectRef, OpenObject, Sealed, SealingWriter, Vault, VaultError};

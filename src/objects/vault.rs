@@ -1,0 +1,205 @@
+//! The vault: what goes through it lies on the store encrypted, under a key that can be erased alone.
+//!
+//! Knows objects, authorities and keys; does not know what an object is for or who refers to it.
+
+mod open;
+mod seal;
+
+use std::sync::Arc;
+
+pub use open::OpenObject;
+pub use seal::SealingWriter;
+
+use super::format::{Damage, SegmentKey, header};
+use super::keys::{KeyError, KeyRows, MasterKeys};
+use super::path::ObjectPath;
+use super::store::{ObjectStore, StoreError};
+use crate::domain::clock::Clock;
+use crate::domain::digest::Sha256;
+use crate::domain::ids::{AuthorityId, ObjectId};
+use crate::domain::random::{self, Random};
+
+/// The folder of encrypted objects; below it 256 folders, so that many uploads at once do not wait for each other.
+pub(super) const FOLDER: &str = "o";
+
+/// Encrypted objects: a store, the keys and what draws them. Clones share it.
+#[derive(Clone)]
+pub struct Vault(Arc<Parts>);
+
+struct Parts {
+    store: Arc<dyn ObjectStore>,
+    keys: Arc<dyn KeyRows>,
+    master: MasterKeys,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+/// Which object, whose it is, and under whose data key it is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectRef {
+    /// The authority whose key wraps the data key.
+    pub authority: AuthorityId,
+    /// The object.
+    pub object: ObjectId,
+    /// The object whose data key it is sealed under: itself, or the one it hangs on.
+    pub key: ObjectId,
+}
+
+impl ObjectRef {
+    /// An object under a data key of its own.
+    pub const fn own(authority: AuthorityId, object: ObjectId) -> Self {
+        Self { authority, object, key: object }
+    }
+
+    /// An object that is erased together with the one it hangs on: the text of a document, a picture of its page.
+    pub const fn beside(authority: AuthorityId, object: ObjectId, key: ObjectId) -> Self {
+        Self { authority, object, key }
+    }
+}
+
+/// An object that is durable on the store, and its key in the keystore.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Where it is.
+    pub at: ObjectRef,
+    /// Plaintext bytes.
+    pub size: u64,
+    /// Digest of the plaintext.
+    pub sha256: Sha256,
+    /// Digest of what lies on the store, header included.
+    pub cipher_sha256: Sha256,
+}
+
+/// Why the vault did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The object store failed, or the object is not there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// There is no key to seal or open with.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// What lies on the store is not what was written.
+    #[error("object {object} is damaged: {damage}")]
+    Damaged {
+        /// The object.
+        object: ObjectId,
+        /// What is wrong with it.
+        damage: Damage,
+    },
+    /// The range goes beyond the object's end.
+    #[error("bytes up to {end} of object {object}, which has {size}")]
+    OutOfRange {
+        /// The object.
+        object: ObjectId,
+        /// Its plaintext bytes.
+        size: u64,
+        /// One after the last byte asked for.
+        end: u64,
+    },
+}
+
+impl Vault {
+    /// A vault on `store` whose keys are kept in `keys`, wrapped under `master`.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        keys: Arc<dyn KeyRows>,
+        master: MasterKeys,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self(Arc::new(Parts { store, keys, master, clock, random }))
+    }
+
+    /// Begins a new object of `authority`, with a random id and a data key of its own. Nothing is on the disk yet.
+    pub async fn begin(&self, authority: AuthorityId) -> Result<SealingWriter, VaultError> {
+        let parts = &*self.0;
+        let at = ObjectRef::own(authority, ObjectId::draw(&*parts.random));
+        let data_key: [u8; 32] = random::bytes(&*parts.random);
+        let wrapped =
+            parts.master.wrap(&data_key, at.object, authority, &*parts.random, parts.clock.now())?;
+        let key = self.segment_key(&data_key, at)?;
+        let writer = parts.store.create_stream(&path_of(at.object)?).await?;
+        Ok(SealingWriter::new(self.clone(), at, key, Some(wrapped), writer))
+    }
+
+    /// Begins a new object that is erased together with `holder`, whose data key it shares.
+    pub async fn begin_beside(
+        &self,
+        authority: AuthorityId,
+        holder: ObjectId,
+    ) -> Result<SealingWriter, VaultError> {
+        let at = ObjectRef::beside(authority, ObjectId::draw(&*self.0.random), holder);
+        let key = self.segment_key(&self.data_key(at).await?, at)?;
+        let writer = self.0.store.create_stream(&path_of(at.object)?).await?;
+        Ok(SealingWriter::new(self.clone(), at, key, None, writer))
+    }
+
+    /// Stores bytes as a new object. `Ok`: bytes, name and key are durable.
+    pub async fn put(&self, authority: AuthorityId, bytes: &[u8]) -> Result<Sealed, VaultError> {
+        let mut writer = self.begin(authority).await?;
+        writer.write(bytes).await?;
+        writer.finish().await
+    }
+
+    /// Stores bytes that are erased together with `holder`.
+    pub async fn put_beside(
+        &self,
+        authority: AuthorityId,
+        holder: ObjectId,
+        bytes: &[u8],
+    ) -> Result<Sealed, VaultError> {
+        let mut writer = self.begin_beside(authority, holder).await?;
+        writer.write(bytes).await?;
+        writer.finish().await
+    }
+
+    /// Opens an object for reading; `size` is what the database says, if it says anything.
+    pub async fn open(&self, at: ObjectRef, size: Option<u64>) -> Result<OpenObject, VaultError> {
+        let key = self.segment_key(&self.data_key(at).await?, at)?;
+        OpenObject::new(Arc::clone(&self.0.store), path_of(at.object)?, at.object, key, size).await
+    }
+
+    /// All bytes of an object: for texts and certificates. Documents are read by [`Self::open`], piece by piece.
+    pub async fn read(&self, at: ObjectRef) -> Result<Vec<u8>, VaultError> {
+        let object = self.open(at, None).await?;
+        object.read(0..object.size()).await
+    }
+
+    /// Erases an object: its key first, from when on nobody can read it, then its bytes.
+    pub async fn delete(&self, at: ObjectRef) -> Result<(), VaultError> {
+        if at.key == at.object {
+            self.0.keys.delete(vec![at.object]).await?;
+        }
+        Ok(self.0.store.delete(&path_of(at.object)?).await?)
+    }
+
+    pub(super) fn store(&self) -> &dyn ObjectStore {
+        &*self.0.store
+    }
+
+    pub(super) fn keys(&self) -> &dyn KeyRows {
+        &*self.0.keys
+    }
+
+    async fn data_key(&self, at: ObjectRef) -> Result<[u8; 32], VaultError> {
+        let row = self.0.keys.find(at.key).await?.ok_or(KeyError::Erased { object: at.key })?;
+        Ok(self.0.master.unwrap(&row, at.authority)?)
+    }
+
+    fn segment_key(&self, data_key: &[u8; 32], at: ObjectRef) -> Result<SegmentKey, VaultError> {
+        let derived = SegmentKey::derive(data_key, header(at.object, at.key));
+        Ok(derived.map_err(|_| KeyError::Forged { object: at.key })?)
+    }
+}
+
+/// `o/`, the id's first two hex digits, `/`, all of its digits.
+pub(super) fn path_of(object: ObjectId) -> Result<ObjectPath, StoreError> {
+    let id = object.to_string();
+    let name = format!("{FOLDER}/{}/{id}", id.get(..2).unwrap_or_default());
+    let invalid = |e| StoreError::Io { doing: "name", path: id, source: std::io::Error::other(e) };
+    ObjectPath::try_from(name).map_err(invalid)
+}
+
+#[cfg(test)]
+mod tests;
