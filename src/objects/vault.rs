@@ -174,6 +174,7 @@ impl Vault {
         Ok(self.0.store.delete(&path_of(at.object)?).await?)
     }
 
+    #[cfg(test)]
     pub(super) fn store(&self) -> &dyn ObjectStore {
         &*self.0.store
     }
