@@ -14,6 +14,7 @@ pub mod index_changes;
 pub(crate) mod issuance_testing;
 pub mod jobs;
 pub mod journal;
+pub mod keystore;
 pub mod log;
 mod migrate;
 pub mod orders;

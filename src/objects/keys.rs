@@ -1,10 +1,8 @@
 //! Keys: master keys from a file, an authority's key derived from them, data keys wrapped by it and kept as rows.
 //!
-//! ```text
-//! authority's key  HKDF-SHA256(master key, salt "stammbuch/authority-key/v1", info = authority id, key id (u32))
-//! wrapped data key nonce (12), AES-256-GCM(data key), tag (16); additional data = "stammbuch/data-key/v1", object
-//!                  id, authority id, key id (u32, big endian)
-//! ```
+//! Authority's key: HKDF-SHA256(master key, salt "stammbuch/authority-key/v1", info = authority id, key id as u32).
+//! Wrapped data key: nonce (12), AES-256-GCM of the data key, tag (16); additional data "stammbuch/data-key/v1",
+//! object id, authority id, key id (u32). All integers big endian.
 
 use std::collections::BTreeMap;
 use std::fs::File;
