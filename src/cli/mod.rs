@@ -1,2 +1,75 @@
-//! The command line: one file per subcommand.
+//! The command line: one file per subcommand, each with its `Args` and its `run`.
+//!
+//! To add one: a `mod`, a variant of `Command` and its line in `run`.
+
 pub mod demo;
+mod diagnostics;
+mod serve;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  stammbuch serve --config config/default.toml   serve with the settings of this file
+  stammbuch serve --help                         what `serve` takes
+
+config/default.toml documents every setting. Exit codes: 0 done, 1 failed, 2 input not understood.";
+
+/// Documents and certificates of civil registry offices.
+#[derive(Debug, Parser)]
+#[command(name = "stammbuch", version, after_help = EXAMPLES, arg_required_else_help = false)]
+pub struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+}
+
+/// Why a subcommand did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// An argument or a file of the user's is not what it should be: one line, exit code 2.
+    #[error("{0}")]
+    BadInput(String),
+    /// Everything else: exit code 1, the causes in one line.
+    #[error(transparent)]
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl CliError {
+    /// Wraps what stopped a subcommand half-way.
+    pub fn failed(source: impl Error + Send + Sync + 'static) -> Self {
+        Self::Failed(Box::new(source))
+    }
+}
+
+impl Program {
+    /// Runs the subcommand; `Ok` carries the exit code.
+    pub fn run(self) -> Result<ExitCode, CliError> {
+        match self.command {
+            Command::Serve(args) => serve::run(&args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed_and_each_subcommand_says_what_it_does() {
+        let command = Program::command();
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            assert!(subcommand.get_about().is_some(), "{} has no description", subcommand.get_name());
+        }
+    }
+}

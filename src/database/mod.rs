@@ -114,6 +114,11 @@ impl Database {
         }
     }
 
+    /// Whether the database answers a read.
+    pub async fn ping(&self) -> Result<(), DatabaseError> {
+        self.read(|tx| Box::pin(async move { sql("SELECT 1 AS one").one(tx).await.map(drop) })).await
+    }
+
     /// Finishes what was accepted and closes the database; what comes later is refused with
     /// [`DatabaseError::Closed`].
     pub async fn close(&self) {

@@ -1,1 +1,19 @@
-//! HTTP: one route table, one file per resource, problem details. Knows no SQL, S3 or PDF.
+//! HTTP: one file per resource, the route table, problem details.
+//!
+//! Handlers extract, call a flow and map; they know no SQL, no object store, no PDF.
+
+mod body;
+pub mod caller;
+mod health;
+mod metrics;
+mod observe;
+mod openapi;
+pub mod problem;
+mod routes;
+mod server;
+
+pub use health::{Probe, Probes};
+pub use metrics::Metrics;
+pub use openapi::Document;
+pub use routes::listed;
+pub use server::{Server, Shared, serve};

@@ -1,0 +1,137 @@
+//! The tables of the configuration and their defaults; config/default.toml explains each key.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a table whose keys all have a default.
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+section! {
+    /// The HTTP server's bounds.
+    Http {
+        /// Threads that answer.
+        workers: usize = 2,
+        /// Connections open at a time.
+        connections_max: usize = 1024,
+        /// Time for the head of a request.
+        head_seconds: u64 = 10,
+        /// Time a body may stand still.
+        body_idle_seconds: u64 = 20,
+        /// Time an idle connection is kept.
+        keep_alive_seconds: u64 = 5,
+        /// Time accepted requests have to finish in at shutdown.
+        shutdown_seconds: u64 = 30,
+    }
+}
+
+section! {
+    /// The main database.
+    Database {
+        /// `sqlite:PATH` (in `data_dir`) or `postgres://…`.
+        url: String = "sqlite:stammbuch.sqlite".into(),
+    }
+}
+
+section! {
+    /// The wrapped keys of documents.
+    Keystore {
+        /// `sqlite:PATH` (in `data_dir`) or `postgres://…`.
+        url: String = "sqlite:keystore.sqlite".into(),
+        /// The key that wraps them.
+        master_key_file: PathBuf = "keys/master.key".into(),
+    }
+}
+
+section! {
+    /// The object store on the disk.
+    Objects {
+        /// Its folder.
+        folder: PathBuf = "objects".into(),
+    }
+}
+
+section! {
+    /// The index.
+    Search {
+        /// Its folder.
+        folder: PathBuf = "index".into(),
+    }
+}
+
+section! {
+    /// Sizes of what is accepted.
+    Limits {
+        /// Of a document.
+        upload_bytes_max: u64 = 2 << 30,
+        /// Of a JSON body.
+        json_bytes_max: usize = 1 << 20,
+    }
+}
+
+section! {
+    /// The processes that read uploaded files, and the bounds of each.
+    Extractor {
+        /// How many at a time.
+        children: usize = 2,
+        /// Address space.
+        memory_mib: u64 = 256,
+        /// Processor time.
+        cpu_seconds: u64 = 30,
+        /// Time on the wall.
+        wall_seconds: u64 = 60,
+        /// Text from one file.
+        output_bytes_max: u64 = 16 << 20,
+    }
+}
+
+section! {
+    /// Conditions of issuing.
+    Issue {
+        /// Age of the copy of an entry, by its `asOf`.
+        entry_age_days_max: u32 = 30,
+    }
+}
+
+section! {
+    /// The verification log.
+    Log {
+        /// Its name in checkpoints.
+        origin: String = "127.0.0.1:8080/log".into(),
+        /// Its signing key.
+        key_file: PathBuf = "keys/log.key".into(),
+    }
+}
+
+section! {
+    /// What the program says about itself.
+    Diagnostics {
+        /// How.
+        format: DiagnosticsFormat = DiagnosticsFormat::Json,
+        /// How much.
+        level: String = "info".into(),
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiagnosticsFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}

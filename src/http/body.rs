@@ -1,0 +1,108 @@
+//! Bodies: what is accepted as JSON, query and path, and how what is not becomes a problem; the time-out of a body
+//! that stands still.
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use actix_web::dev::{self, ServiceRequest};
+use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError};
+use actix_web::{HttpMessage as _, web};
+use bytes::Bytes;
+use futures_util::Stream;
+use tokio::time::{Instant, Sleep};
+
+use super::problem::{Kind, Problem};
+use crate::config::Limits;
+
+/// How JSON, other small bodies, queries and paths are read on every route.
+pub(crate) fn configure(limits: &Limits, services: &mut web::ServiceConfig) {
+    let max = limits.json_bytes_max;
+    services
+        .app_data(
+            web::JsonConfig::default().limit(max).error_handler(move |error, _| json(&error, max).into()),
+        )
+        .app_data(web::PayloadConfig::new(max))
+        .app_data(web::QueryConfig::default().error_handler(|error, _| query(&error).into()))
+        // What cannot be an identifier names nothing.
+        .app_data(web::PathConfig::default().error_handler(|_, _| Kind::NotFound.problem().into()));
+}
+
+fn json(error: &JsonPayloadError, max: usize) -> Problem {
+    match error {
+        JsonPayloadError::OverflowKnownLength { length, .. } => Kind::BodyTooLarge
+            .problem()
+            .expected(format!("at most {max} bytes"))
+            .got(format!("{length} bytes")),
+        JsonPayloadError::Overflow { .. } => {
+            Kind::BodyTooLarge.problem().expected(format!("at most {max} bytes"))
+        }
+        JsonPayloadError::ContentType => Kind::ContentTypeUnsuitable.problem().expected("application/json"),
+        JsonPayloadError::Payload(error) => payload(error),
+        JsonPayloadError::Deserialize(error) => shape(Kind::MalformedJson, &error.to_string()),
+        _ => Kind::MalformedJson.problem(),
+    }
+}
+
+fn query(error: &QueryPayloadError) -> Problem {
+    match error {
+        QueryPayloadError::Deserialize(error) => shape(Kind::MalformedRequest, &error.to_string()),
+        _ => Kind::MalformedRequest.problem(),
+    }
+}
+
+/// Tells the field that is not known apart from all else that serde finds.
+fn shape(kind: Kind, message: &str) -> Problem {
+    let kind = if message.starts_with("unknown field ") { Kind::UnknownField } else { kind };
+    kind.problem().detail(message)
+}
+
+/// What became of a body that could not be read to its end.
+pub(crate) fn payload(error: &PayloadError) -> Problem {
+    match error {
+        PayloadError::Overflow => Kind::BodyTooLarge.problem(),
+        PayloadError::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Kind::BodyTooSlow.problem()
+        }
+        PayloadError::Incomplete(_) | PayloadError::Io(_) => Kind::BodyIncomplete.problem(),
+        PayloadError::EncodingCorrupted => {
+            Kind::MalformedRequest.problem().detail("the body does not have the encoding its head says")
+        }
+        _ => Kind::MalformedRequest.problem(),
+    }
+}
+
+/// Lets the body of `request` fail once nothing of it has come for `idle`.
+pub(crate) fn limit_idle(request: &mut ServiceRequest, idle: Duration) {
+    match request.take_payload() {
+        dev::Payload::None => {}
+        payload => {
+            let stream =
+                Idle { payload, idle, timer: Box::pin(tokio::time::sleep_until(Instant::now() + idle)) };
+            request.set_payload(dev::Payload::Stream { payload: Box::pin(stream) });
+        }
+    }
+}
+
+struct Idle {
+    payload: dev::Payload,
+    idle: Duration,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Stream for Idle {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(item) = Pin::new(&mut this.payload).poll_next(context) {
+            this.timer.as_mut().reset(Instant::now() + this.idle);
+            return Poll::Ready(item);
+        }
+        this.timer.as_mut().poll(context).map(|()| {
+            let slow = std::io::Error::from(std::io::ErrorKind::TimedOut);
+            Some(Err(PayloadError::Io(slow)))
+        })
+    }
+}

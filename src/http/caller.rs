@@ -1,0 +1,79 @@
+//! Who calls, as types of handler arguments: a handler that takes a `Registrar` runs for registrars only.
+//!
+//! 401 without a known token, 403 without one of the roles. Another authority's object is a 404, and that is the
+//! business of whoever looks it up with `authority`.
+
+use std::future::{Ready, ready};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use super::problem::{Kind, Problem};
+use crate::access::{Principal, Role, Tokens};
+
+macro_rules! callers {
+    ($($(#[$doc:meta])* $name:ident = [$($role:ident),+];)*) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $name(Arc<Principal>);
+
+        impl $name {
+            /// One of these roles is needed.
+            pub const ROLES: &'static [Role] = &[$(Role::$role),+];
+        }
+
+        impl Deref for $name {
+            type Target = Principal;
+
+            fn deref(&self) -> &Principal {
+                &self.0
+            }
+        }
+
+        impl FromRequest for $name {
+            type Error = Problem;
+            type Future = Ready<Result<Self, Problem>>;
+
+            fn from_request(request: &HttpRequest, _body: &mut Payload) -> Self::Future {
+                ready(caller(request, Self::ROLES).map(Self))
+            }
+        }
+    )* };
+}
+
+callers! {
+    /// A program of the authority.
+    Engine = [Engine];
+    /// Searches and reads.
+    Clerk = [Clerk];
+    /// The Urkundsperson: releases, issues, revokes.
+    Registrar = [Registrar];
+    /// Reads the audit trail.
+    Auditor = [Auditor];
+    /// Runs the installation.
+    Operator = [Operator];
+    /// Whoever brings evidence.
+    Uploader = [Engine, Clerk, Registrar];
+    /// Whoever may read the archive, as far as the levels of PStV § 14 go.
+    Reader = [Engine, Clerk, Registrar];
+    /// Whoever may order a certificate, for themselves or for a citizen.
+    Orderer = [Engine, Clerk, Registrar];
+}
+
+fn caller(request: &HttpRequest, roles: &[Role]) -> Result<Arc<Principal>, Problem> {
+    let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Kind::TokenMissing.problem())?;
+    let token = header.to_str().ok().and_then(|text| text.split_once(' '));
+    let token =
+        token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+    let token = token.ok_or_else(|| Kind::TokenMissing.problem().expected("Authorization: Bearer …"))?;
+    let known = request.app_data::<web::Data<Tokens>>().and_then(|tokens| tokens.principal(token));
+    let principal = known.ok_or_else(|| Kind::TokenUnknown.problem())?;
+    if principal.has_any(roles) {
+        return Ok(principal);
+    }
+    let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>();
+    Err(Kind::RoleMissing.problem().expected(names(roles)).got(names(&principal.roles)))
+}

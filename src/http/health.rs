@@ -1,0 +1,82 @@
+//! `/health/live`: the process answers. `/health/ready`: the parts it needs do too.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// How long a part may take to answer before it counts as not ready.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A part of the installation that can be asked whether it works.
+#[async_trait]
+pub trait Probe: Send + Sync {
+    /// `Err` carries the reason for the log: no addresses, no personal data.
+    async fn probe(&self) -> Result<(), String>;
+}
+
+/// The parts this process needs, by name.
+#[derive(Clone, Default)]
+pub struct Probes(Vec<(&'static str, Arc<dyn Probe>)>);
+
+impl Probes {
+    /// Adds a part.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, part: Arc<dyn Probe>) -> Self {
+        self.0.push((name, part));
+        self
+    }
+}
+
+/// Whether something works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// It does.
+    Ok,
+    /// It does not, or not in time.
+    Failed,
+}
+
+/// What the process says about itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// The whole: ok only if every part is.
+    status: State,
+    /// Each part by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    parts: BTreeMap<&'static str, State>,
+}
+
+/// The process answers.
+#[utoipa::path(get, path = "/health/live", tag = "operator", security(()),
+    responses((status = 200, description = "The process answers", body = Health)))]
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: State::Ok, parts: BTreeMap::new() })
+}
+
+/// Whether every part answers: send no requests here before.
+#[utoipa::path(get, path = "/health/ready", tag = "operator", security(()), responses(
+    (status = 200, description = "Every part answers", body = Health),
+    (status = 503, description = "A part does not", body = Health)))]
+pub(super) async fn ready(probes: web::Data<Probes>) -> HttpResponse {
+    let answers = probes.0.iter().map(|(name, part)| async move {
+        let outcome = tokio::time::timeout(PATIENCE, part.probe()).await;
+        let reason = outcome.unwrap_or_else(|_| Err(format!("no answer within {PATIENCE:?}"))).err();
+        if let Some(reason) = &reason {
+            tracing::warn!(part = name, reason, "not ready");
+        }
+        (*name, if reason.is_none() { State::Ok } else { State::Failed })
+    });
+    let parts: BTreeMap<_, _> = join_all(answers).await.into_iter().collect();
+    if parts.values().all(|state| *state == State::Ok) {
+        HttpResponse::Ok().json(Health { status: State::Ok, parts })
+    } else {
+        HttpResponse::ServiceUnavailable().json(Health { status: State::Failed, parts })
+    }
+}

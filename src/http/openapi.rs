@@ -1,0 +1,34 @@
+//! `/openapi.json`: the interface as a document, generated from the handlers, equal to schemas/openapi.json.
+
+use actix_web::HttpResponse;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{health, metrics, problem};
+
+/// The document. Each route of the table is listed here; a test says which is missing.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Stammbuch", description = "Documents and certificates of civil registry offices"),
+    paths(health::live, health::ready, metrics::metrics, document),
+    components(schemas(problem::Body)),
+    security(("bearer" = [])),
+    modifiers(&Bearer)
+)]
+pub struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("bearer", scheme);
+    }
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", tag = "operator", security(()),
+    responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = Object)))]
+pub(super) async fn document() -> HttpResponse {
+    HttpResponse::Ok().json(Document::openapi())
+}

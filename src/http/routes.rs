@@ -1,0 +1,66 @@
+//! The route table: all of it, grouped by who calls. Who may is in the types of the handlers' arguments.
+
+use std::collections::BTreeMap;
+
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
+
+use super::problem::{Kind, Problem};
+use super::{health, metrics, openapi};
+
+/// Every route.
+pub(crate) fn table() -> Vec<Route> {
+    vec![
+        // operator, monitoring: no token, no data
+        on(Method::GET, "/health/live", health::live),
+        on(Method::GET, "/health/ready", health::ready),
+        on(Method::GET, "/metrics", metrics::metrics),
+        on(Method::GET, "/openapi.json", openapi::document),
+    ]
+}
+
+/// Method and path template of every route, in the order of the table.
+pub fn listed() -> Vec<(Method, &'static str)> {
+    table().into_iter().map(|route| (route.method, route.path)).collect()
+}
+
+/// A line of the table.
+pub(crate) struct Route {
+    method: Method,
+    path: &'static str,
+    matching: Matching,
+}
+
+/// `GET` takes `HEAD` too.
+fn on<F, Args>(method: Method, path: &'static str, handler: F) -> Route
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let matching = if method == Method::GET {
+        web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+    } else {
+        web::route().method(method.clone())
+    };
+    Route { method, path, matching: matching.to(handler) }
+}
+
+/// Registers the table; a path without the method is 405, anything else 404, as problems.
+pub(crate) fn configure(services: &mut web::ServiceConfig) {
+    let mut paths: BTreeMap<&'static str, Vec<Route>> = BTreeMap::new();
+    for route in table() {
+        paths.entry(route.path).or_default().push(route);
+    }
+    for (path, routes) in paths {
+        let methods: Vec<&str> = routes.iter().map(|route| route.method.as_str()).collect();
+        let allowed = methods.join(", ").replace("GET", "GET, HEAD");
+        let resource =
+            routes.into_iter().fold(web::resource(path), |resource, route| resource.route(route.matching));
+        services.service(resource.default_service(web::to(move || {
+            let problem = Kind::MethodNotAllowed.problem().expected(allowed.as_str()).allow(&allowed);
+            async move { Err::<&str, Problem>(problem) }
+        })));
+    }
+    services.default_service(web::to(|| async { Err::<&str, Problem>(Kind::NotFound.problem()) }));
+}

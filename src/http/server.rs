@@ -1,0 +1,82 @@
+//! The server: actix-web with its bounds on connections, heads and bodies, started and stopped by the wiring.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, middleware, web};
+use tokio::task::JoinHandle;
+
+use super::observe::{Observer, observe};
+use super::{Metrics, Probes, body, routes};
+use crate::access::Tokens;
+use crate::config::Config;
+use crate::domain::random::Random;
+
+/// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
+pub struct Shared {
+    /// Who calls.
+    pub tokens: Tokens,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What must answer for `/health/ready`.
+    pub probes: Probes,
+    /// Draws request ids.
+    pub random: Arc<dyn Random>,
+}
+
+/// A running server.
+pub struct Server {
+    address: SocketAddr,
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+/// Serves on `listener` until [`Server::stop`]. Must be called on a tokio runtime.
+pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io::Result<Server> {
+    let address = listener.local_addr()?;
+    let http = config.http.clone();
+    let limits = config.limits.clone();
+    let metrics = web::Data::new(shared.metrics);
+    let observer = web::Data::new(Observer {
+        random: Arc::clone(&shared.random),
+        metrics: metrics.clone(),
+        body_idle: Duration::from_secs(http.body_idle_seconds),
+        https: config.public_url.as_str().starts_with("https://"),
+    });
+    let tokens = web::Data::new(shared.tokens);
+    let probes = web::Data::new(shared.probes);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(observer.clone())
+            .app_data(metrics.clone())
+            .app_data(tokens.clone())
+            .app_data(probes.clone())
+            .configure(|services| body::configure(&limits, services))
+            .configure(routes::configure)
+            .wrap(middleware::from_fn(observe))
+    })
+    .workers(http.workers)
+    .max_connections(http.connections_max.div_ceil(http.workers))
+    .client_request_timeout(Duration::from_secs(http.head_seconds))
+    .keep_alive(Duration::from_secs(http.keep_alive_seconds))
+    .shutdown_timeout(http.shutdown_seconds)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    Ok(Server { address, handle: server.handle(), task: tokio::spawn(server) })
+}
+
+impl Server {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets what was accepted finish, and returns when all threads have ended.
+    pub async fn stop(self) -> std::io::Result<()> {
+        self.handle.stop(true).await;
+        self.task.await.map_err(std::io::Error::other)?
+    }
+}
