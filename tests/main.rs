@@ -1,4 +1,6 @@
 //! Integration tests: one binary, one module per resource.
 
 #[cfg(test)]
+mod extraction;
+#[cfg(test)]
 mod tidy;

@@ -4,6 +4,7 @@
 
 pub mod demo;
 mod diagnostics;
+mod extract_child;
 mod serve;
 
 use std::error::Error;
@@ -28,6 +29,8 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(hide = true)]
+    ExtractChild(extract_child::Args),
     Serve(serve::Args),
 }
 
@@ -53,6 +56,7 @@ impl Program {
     /// Runs the subcommand; `Ok` carries the exit code.
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
+            Command::ExtractChild(args) => extract_child::run(&args),
             Command::Serve(args) => serve::run(&args),
         }
     }

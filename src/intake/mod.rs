@@ -1,3 +1,4 @@
 //! Evidence on its way in: receive, store, extract in a sandboxed child, index.
 
+pub mod extract;
 pub mod media_type;
