@@ -2,5 +2,6 @@
 //! Knows nothing of HTTP; only `find` reaches the database and the vault.
 
 pub mod analysis;
+pub mod index;
 pub mod query;
 pub mod reference;
