@@ -3,4 +3,8 @@
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod sealed;
+#[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod verify;

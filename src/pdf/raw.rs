@@ -101,11 +101,9 @@ pub(crate) fn skip_space(file: &[u8], mut at: usize) -> usize {
     at
 }
 
-fn skip_while(file: &[u8], mut at: usize, keep: impl Fn(u8) -> bool) -> usize {
-    while file.get(at).is_some_and(|b| keep(*b)) {
-        at += 1;
-    }
-    at
+fn skip_while(file: &[u8], at: usize, keep: impl Fn(u8) -> bool) -> usize {
+    let rest = file.get(at..).unwrap_or_default();
+    at + rest.iter().position(|b| !keep(*b)).unwrap_or(rest.len())
 }
 
 /// Reads an unsigned decimal number that begins exactly at `at`; gives it and the position after it.

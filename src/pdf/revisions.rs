@@ -175,11 +175,7 @@ impl<'a> Revisions<'a> {
     /// # Errors
     /// [`StructureError::Missing`], [`StructureError::Misplaced`] or a damaged value.
     pub fn value(&self, reference: Reference, as_of: usize) -> Result<Value<'a>, StructureError> {
-        let number = reference.number;
-        let found = self.find(number, as_of).filter(|e| e.reference == reference);
-        let entry = found.ok_or(StructureError::Missing { number })?;
-        let body = body_at(self.file, &entry).ok_or(StructureError::Misplaced { number, at: entry.at })?;
-        Ok(Value::read(self.file, body)?)
+        Ok(Value::read(self.file, self.body(reference, as_of)?)?)
     }
 
     /// As [`Self::value`], for an object that is a dictionary or a stream.
@@ -187,7 +183,15 @@ impl<'a> Revisions<'a> {
     /// # Errors
     /// As [`Self::value`].
     pub fn dict(&self, reference: Reference, as_of: usize) -> Result<Dict<'a>, StructureError> {
-        Ok(self.value(reference, as_of)?.as_dict()?)
+        Ok(Dict::read(self.file, self.body(reference, as_of)?)?)
+    }
+
+    /// Where the object's value begins, after `N G obj`.
+    fn body(&self, reference: Reference, as_of: usize) -> Result<usize, StructureError> {
+        let number = reference.number;
+        let found = self.find(number, as_of).filter(|e| e.reference == reference);
+        let entry = found.ok_or(StructureError::Missing { number })?;
+        body_at(self.file, &entry).ok_or(StructureError::Misplaced { number, at: entry.at })
     }
 
     /// Follows `value` if it is a reference, else gives it back.
@@ -242,6 +246,17 @@ impl<'a> Revisions<'a> {
         }
         found.sort_by_key(|(entry, _)| entry.at);
         Ok(found)
+    }
+
+    /// True if the table of revision `index` lists an object as free that revisions before it had.
+    pub fn frees_objects(&self, index: usize) -> bool {
+        let sections = self.list.get(index).map(|r| r.sections.as_slice()).unwrap_or_default();
+        sections.iter().any(|section| {
+            let mut numbers = section.first..section.first.saturating_add(section.count);
+            numbers.any(|n| {
+                read_entry(self.file, section, n, index).is_none() && self.find(n, index + 1).is_some()
+            })
+        })
     }
 
     fn object_end(&self, entry: &Entry, as_of: usize) -> Result<Option<usize>, StructureError> {

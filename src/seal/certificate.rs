@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::certificate::Version;
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
+use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, KeyUsage};
 use x509_cert::time::Time;
 
 use super::oids;
@@ -173,6 +173,12 @@ impl Certificate {
     pub fn extension(&self, id: ObjectIdentifier) -> Option<&[u8]> {
         let extensions = self.parsed.tbs_certificate.extensions.as_deref().unwrap_or_default();
         extensions.iter().find(|e| e.extn_id == id).map(|e| e.extn_value.as_bytes())
+    }
+
+    /// True if it names `policy` among its certificate policies.
+    pub fn has_policy(&self, policy: ObjectIdentifier) -> bool {
+        let policies = self.parsed.tbs_certificate.get::<CertificatePolicies>().ok().flatten();
+        policies.is_some_and(|(_, list)| list.0.iter().any(|p| p.policy_identifier == policy))
     }
 
     /// Critical extensions that are not among `known` (RFC 5280, 4.2: such a certificate must be rejected).

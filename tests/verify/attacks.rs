@@ -1,0 +1,287 @@
+//! Attacks by somebody who has genuine certificates but no key: foreign keys, moved signatures and proofs,
+//! certificates that may not sign, updates after sealing, wrapped and doubled signatures.
+
+use stammbuch::domain::random::SeededRandom;
+use stammbuch::pdf::revisions::Revisions;
+use stammbuch::seal::certificate::Certificate;
+use stammbuch::seal::issue::{self, Issuer, Purpose, Subject, Template};
+use stammbuch::seal::signer::{FileSigner, P256Key, SignerError};
+use stammbuch::seal::{SealError, Signature};
+use stammbuch::tlog::LogSigner;
+use stammbuch::verify::Scope;
+use stammbuch::verify::report::{Changes, Verdict};
+
+use crate::sealed::{Office, after, at, codes, hole, row};
+
+fn musterstadt() -> Office {
+    Office::open("Standesamt Musterstadt")
+}
+
+/// Asserts that the file is not called genuine, in both scopes, and that `code` is among the reasons.
+fn never_genuine(office: &Office, file: &[u8], code: &str) {
+    let report = office.verify(file);
+    assert_ne!(report.verdict, Verdict::Genuine);
+    assert!(codes(&report).contains(&code), "{:?} does not name {code}", codes(&report));
+}
+
+#[test]
+fn a_foreign_key_under_its_own_ca_is_unknown_and_under_the_same_names_forged() {
+    let (office, mut foreign) = (musterstadt(), Office::open("Standesamt Anderswo"));
+    foreign.log = LogSigner::generate("log.stammbuch.example", &SeededRandom::new(2)).unwrap().0;
+    never_genuine(&office, &foreign.issue(&row()), "unknown-issuer");
+    // The same names, even the same log key; only the CA's key is another.
+    let twin = musterstadt();
+    let report = office.verify(&twin.issue(&row()));
+    assert_eq!((report.verdict, codes(&report)[0]), (Verdict::Not, "forged-issuer"));
+}
+
+#[test]
+fn the_name_of_another_authority_on_the_page_is_noticed() {
+    let office = Office::open("Standesamt Anderswo");
+    never_genuine(&office, &office.issue(&row()), "other-authority");
+}
+
+#[test]
+fn another_registrars_name_on_the_page_is_named() {
+    let office = musterstadt();
+    let mut other = row();
+    other.issue.registrar = "Max Anders".to_owned();
+    let report = office.verify(&office.issue(&other));
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Genuine, vec!["other-registrar"]));
+}
+
+#[test]
+fn a_proof_of_another_certificate_or_another_log_does_not_hold() {
+    let office = musterstadt();
+    let prepared = office.prepared(&row());
+    let signature = prepared.sign(&office.registrar).unwrap();
+    let again = prepared.sign(&office.registrar).unwrap();
+    let others = office.proof(&prepared.seal_digest(&again).unwrap());
+    never_genuine(&office, &prepared.clone().finish(&signature, Some(&others)).unwrap(), "proof");
+
+    let mut elsewhere = musterstadt();
+    elsewhere.log = LogSigner::generate("log.elsewhere.example", &SeededRandom::new(5)).unwrap().0;
+    let proof = elsewhere.proof(&prepared.seal_digest(&signature).unwrap());
+    never_genuine(&office, &prepared.clone().finish(&signature, Some(&proof)).unwrap(), "proof");
+    never_genuine(&office, &prepared.clone().finish(&signature, Some(b"")).unwrap(), "proof");
+    never_genuine(&office, &prepared.finish(&signature, None).unwrap(), "no-proof");
+}
+
+#[test]
+fn an_unknown_line_under_the_checkpoint_is_not_let_pass() {
+    let office = musterstadt();
+    let prepared = office.prepared(&row());
+    let signature = prepared.sign(&office.registrar).unwrap();
+    let mut proof = office.proof(&prepared.seal_digest(&signature).unwrap());
+    proof.extend("— witness.example AAAAAAAAAAAA\n".as_bytes());
+    never_genuine(&office, &prepared.finish(&signature, Some(&proof)).unwrap(), "proof");
+}
+
+#[test]
+fn a_signature_moved_to_another_file_covers_that_file_not() {
+    let office = musterstadt();
+    let (one, other) = (office.prepared(&row()), office.prepared_at(&row(), "2026-11-24T09:00:01Z"));
+    let signature = one.sign(&office.registrar).unwrap();
+    assert!(matches!(other.seal_digest(&signature), Err(SealError::OtherFile { .. })));
+    let donor = office.finish(one, &office.registrar);
+    let mut target = office.finish(other, &office.registrar);
+    let (from, to) = (hole(&donor), hole(&target));
+    target[to].copy_from_slice(&donor[from]);
+    never_genuine(&office, &target, "content-changed");
+}
+
+/// A signer under the office's own kind of CA, made by `template`; the CA is returned as trusted.
+fn special(office: &mut Office, change: impl Fn(&mut Template)) -> Result<FileSigner, SignerError> {
+    let random = SeededRandom::new(77);
+    let subject = |name: &str| Subject {
+        country: "DE".into(),
+        organization: "Standesamt Musterstadt".into(),
+        common_name: name.into(),
+        person: None,
+    };
+    let mut template = Template {
+        subject: subject("CA"),
+        purpose: Purpose::Root,
+        not_before: at("2020-01-01T00:00:00Z"),
+        not_after: at("2040-01-01T00:00:00Z"),
+        specimen: true,
+    };
+    let ca_key = P256Key::from_pem(&P256Key::generate_pem().unwrap()).unwrap();
+    let issuer = Issuer { key: &ca_key, certificate: None };
+    let ca = issue::issue(&template, ca_key.public(), issuer, &random).unwrap();
+    template.subject = subject("Erika Beispiel");
+    template.purpose = Purpose::Registrar;
+    change(&mut template);
+    let pem = P256Key::generate_pem().unwrap();
+    let key = P256Key::from_pem(&pem).unwrap();
+    let issuer = Issuer { key: &ca_key, certificate: Some(&ca) };
+    let own = issue::issue(&template, key.public(), issuer, &random).unwrap();
+    office.trust.add_pem(issue::to_pem(&ca).unwrap().as_bytes()).unwrap();
+    FileSigner::from_pem(&pem, &(issue::to_pem(&own).unwrap() + &issue::to_pem(&ca).unwrap()))
+}
+
+#[test]
+fn certificates_that_are_not_valid_at_the_time_or_may_not_sign_neither_seal_nor_pass() {
+    let mut office = musterstadt();
+    let expired = special(&mut office, |t| t.not_after = at("2026-11-23T00:00:00Z")).unwrap();
+    let refused = office.prepared(&row()).sign(&expired);
+    assert!(matches!(refused, Err(SealError::Signer(SignerError::Expired { .. }))));
+    let early = special(&mut office, |t| t.not_before = at("2026-11-25T00:00:00Z")).unwrap();
+    let refused = office.prepared(&row()).sign(&early);
+    assert!(matches!(refused, Err(SealError::Signer(SignerError::NotYetValid { .. }))));
+    let enciphering = special(&mut office, |t| t.purpose = Purpose::Enciphering);
+    assert_eq!(enciphering.err(), Some(SignerError::Purpose));
+}
+
+#[test]
+fn a_claimed_time_outside_the_validity_is_refused_by_the_verifier_too() {
+    // What the signer refuses somebody else's program may do: the times of the chain are moved instead.
+    let mut office = musterstadt();
+    let short = special(&mut office, |t| t.not_after = at("2026-11-24T09:30:00Z")).unwrap();
+    let file = office.finish(office.prepared(&row()), &short);
+    let report = office.ask_at(&file, Scope::Certificate, "2026-11-24T09:10:00Z");
+    assert_eq!((report.verdict, codes(&report)), (Verdict::Genuine, vec![]));
+    never_genuine(&office, &file, "expired-now");
+}
+
+#[test]
+fn a_root_that_is_the_signer_itself_may_not_sign_documents() {
+    let office = musterstadt();
+    let root = Certificate::all_from_pem(office.ca.ca.as_bytes()).unwrap();
+    assert!(!root[0].may_sign_documents());
+}
+
+/// Appends an update that redefines or adds objects, as any editor would.
+fn update(file: &[u8], objects: &[(u32, &str)], trailer: &str) -> Vec<u8> {
+    let before = Revisions::read(file).unwrap().list()[0].table_at;
+    let mut out = file.to_vec();
+    let mut table = String::from("xref\n");
+    for (number, body) in objects {
+        table.push_str(&format!("{number} 1\n{:010} 00000 n \n", out.len()));
+        out.extend(format!("{number} 0 obj\n{body}\nendobj\n").bytes());
+    }
+    let start = out.len();
+    out.extend(format!("{table}trailer\n<<{trailer}/Prev {before}>>\nstartxref\n{start}\n%%EOF\n").bytes());
+    out
+}
+
+fn trailer(file: &[u8]) -> (String, u32) {
+    let revisions = Revisions::read(file).unwrap();
+    let dict = revisions.trailer(0).unwrap();
+    let root = dict.get("Root").unwrap().as_reference().unwrap().number;
+    let size = dict.get("Size").unwrap().as_number().unwrap();
+    let info = dict.get("Info").unwrap().as_reference().unwrap().number;
+    (format!("/Size {}/Info {info} 0 R/Root {root} 0 R", size + 9), root)
+}
+
+#[test]
+fn an_update_that_shows_or_hides_anything_after_sealing_is_more_than_validation_data() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let revisions = Revisions::read(&file).unwrap();
+    let (tail, root) = trailer(&file);
+    let numbers: Vec<u32> = (1..400).filter(|n| revisions.find(*n, 0).is_some()).collect();
+    for number in numbers {
+        for body in ["<</Type/Page>>", "<</Length 0>>stream\n\nendstream", "null"] {
+            let report = office.verify(&update(&file, &[(number, body)], &tail));
+            assert_ne!(report.verdict, Verdict::Genuine, "object {number} replaced by {body}");
+        }
+    }
+    let catalog = revisions.dict(stammbuch::pdf::raw::Reference { number: root, generation: 0 }, 0).unwrap();
+    let opened =
+        String::from_utf8(catalog.with(&[("OpenAction", "<</S/JavaScript/JS(x)>>".into())])).unwrap();
+    never_genuine(&office, &update(&file, &[(root, &opened)], &tail), "changed-after-sealing");
+    never_genuine(&office, &update(&file, &[(990, "<</X 1>>")], &tail), "unsupported-structure");
+}
+
+#[test]
+fn an_empty_update_another_root_and_a_freed_object_are_noticed() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let (tail, root) = trailer(&file);
+    assert_ne!(office.verify(&update(&file, &[], &tail)).verdict, Verdict::Genuine);
+    let catalog = String::from_utf8_lossy(&file).into_owned();
+    assert!(catalog.contains("/Type/Sig"));
+    let other = tail.replace(&format!("/Root {root}"), "/Root 990");
+    let copy = update(&file, &[(990, "<</Type/Catalog/Pages 2 0 R>>")], &other);
+    assert_ne!(office.verify(&copy).verdict, Verdict::Genuine);
+    never_genuine(&office, &update(&file, &[], &format!("{tail}/Root 990 0 R")), "structure");
+}
+
+#[test]
+fn a_dss_alone_is_told_apart_from_content_and_yet_not_vouched_for() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let (tail, root) = trailer(&file);
+    let revisions = Revisions::read(&file).unwrap();
+    let catalog = revisions.dict(stammbuch::pdf::raw::Reference { number: root, generation: 0 }, 0).unwrap();
+    let with_dss = String::from_utf8(catalog.with(&[("DSS", "990 0 R".into())])).unwrap();
+    let later = update(&file, &[(root, &with_dss), (990, "<</Type/DSS/Certs[]>>")], &tail);
+    let report = office.ask(&later, Scope::SealOnly);
+    assert_eq!(
+        (report.verdict, report.changes),
+        (Verdict::Genuine, Changes::ValidationData),
+        "{:?}",
+        report.problems
+    );
+    let hidden = later[..later.len() - 6].to_vec();
+    assert_ne!(office.ask(&hidden, Scope::SealOnly).verdict, Verdict::Genuine);
+}
+
+#[test]
+fn a_byte_range_that_leaves_out_wraps_or_overlaps_is_refused() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let start = after(&file, "/ByteRange");
+    let hole = hole(&file);
+    let end = file.len() - hole.end;
+    for numbers in [
+        [0, hole.start - 1, hole.end, end],
+        [0, hole.start, hole.end + 1, end - 1],
+        [0, hole.start, hole.end, end - 1],
+        [1, hole.start - 1, hole.end, end],
+        [0, hole.start, hole.start, file.len() - hole.start],
+        [0, hole.end, hole.end, end],
+        [0, hole.start, hole.end, end + 1],
+        [0, 0, hole.end, end],
+    ] {
+        let mut wrapped = file.clone();
+        let text = format!("[{} {:010} {:010} {:010}]", numbers[0], numbers[1], numbers[2], numbers[3]);
+        wrapped[start..start + text.len()].copy_from_slice(text.as_bytes());
+        never_genuine(&office, &wrapped, "byte-range");
+    }
+}
+
+#[test]
+fn a_second_signature_in_the_form_is_one_too_many() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let (tail, root) = trailer(&file);
+    let revisions = Revisions::read(&file).unwrap();
+    let catalog = revisions.dict(stammbuch::pdf::raw::Reference { number: root, generation: 0 }, 0).unwrap();
+    let form = catalog.get("AcroForm").unwrap().bytes();
+    let form = String::from_utf8_lossy(form).replace("]/SigFlags", " 990 0 R]/SigFlags");
+    let grown = String::from_utf8(catalog.with(&[("AcroForm", form)])).unwrap();
+    let signature = "<</Type/Sig/SubFilter/ETSI.CAdES.detached/Contents<00>/ByteRange[0 1 2 3]>>";
+    let objects = [(root, grown.as_str()), (990, "<</FT/Sig/T(b)/V 991 0 R>>"), (991, signature)];
+    never_genuine(&office, &update(&file, &objects, &tail), "several-signatures");
+}
+
+#[test]
+fn another_digest_algorithm_in_the_signature_is_not_accepted() {
+    let office = musterstadt();
+    let prepared = office.prepared(&row());
+    let signature = prepared.sign(&office.registrar).unwrap();
+    // SHA-256 (…2.1) is renamed SHA-1-like (…2.9) in all places at once.
+    let mut der = signature.as_der().to_vec();
+    let sha256 = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+    let places: Vec<usize> =
+        der.windows(9).enumerate().filter(|(_, w)| *w == sha256).map(|(i, _)| i).collect();
+    assert_eq!(places.len(), 2);
+    for place in places {
+        der[place + 8] = 0x09;
+    }
+    let renamed = Signature::from_der(der).unwrap();
+    let proof = office.proof(&prepared.seal_digest(&renamed).unwrap());
+    never_genuine(&office, &prepared.finish(&renamed, Some(&proof)).unwrap(), "algorithm");
+}
