@@ -32,7 +32,7 @@ const RIGHT: f32 = 530.0;
 /// Baseline of the title.
 const TITLE_Y: f32 = 103.0;
 /// From baseline to baseline.
-const PITCH: f32 = 16.5;
+const PITCH: f32 = 17.5;
 /// Baselines stay above this on a page that is followed by another.
 const PAGE_END: f32 = 768.0;
 /// Where the part outside the form begins, on the last page.
@@ -252,7 +252,7 @@ fn verification(setter: &mut Setter<'_>, request: &CertificateRequest) -> Result
         day_in_german(request.as_of),
         request.journal_number
     );
-    setter.advance(13.0);
+    setter.advance(5.0);
     for text in [format!("Prüfen: {}", request.verify_url), state] {
         let runs = setter.wrap("verification", &text, SMALL, RIGHT - VALUE_LEFT)?;
         paragraph(setter, runs)?;

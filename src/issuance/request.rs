@@ -151,3 +151,7 @@ impl CertificateRequest {
         Ok(serde_json::to_vec(self)?)
     }
 }
+
+#[cfg(test)]
+#[path = "request/tests.rs"]
+mod tests;

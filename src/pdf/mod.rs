@@ -3,6 +3,8 @@
 pub mod append;
 pub mod face;
 pub mod raw;
+#[cfg(test)]
+pub(crate) mod read_back;
 pub mod revisions;
 pub mod sheet;
 pub mod stationery;
