@@ -13,10 +13,10 @@ use crate::register::{EntryKey, Register};
 pub enum OrderState {
     /// Checked; a registrar has to release it.
     AwaitingRelease,
-    /// Refused, with the paragraph that forbids it.
+    /// Refused by a rule: JSON, see `orders::check::Refusal`.
     Refused {
-        /// `§ 64 PStG`.
-        paragraph: String,
+        /// The rule and its refusal.
+        refusal: String,
     },
     /// Released: its certificate is begun and will be finished, whatever happens.
     Released,
@@ -63,7 +63,7 @@ pub struct SentAs {
 fn state_columns(state: &OrderState) -> (&'static str, Option<&str>) {
     match state {
         OrderState::AwaitingRelease => ("awaiting release", None),
-        OrderState::Refused { paragraph } => ("refused", Some(paragraph)),
+        OrderState::Refused { refusal } => ("refused", Some(refusal)),
         OrderState::Released => ("released", None),
     }
 }
@@ -77,10 +77,10 @@ const fn medium_name(medium: Medium) -> &'static str {
 
 /// Takes in an order. A key that the client used before is [`DatabaseError::Unique`].
 pub async fn insert(tx: &mut Tx, order: &Order, sent: &SentAs) -> Result<(), DatabaseError> {
-    let (state, paragraph) = state_columns(&order.state);
+    let (state, refusal) = state_columns(&order.state);
     let (key, fingerprint) = sent.key.as_ref().map(|(key, print)| (key.as_str(), *print)).unzip();
     sql("INSERT INTO orders (id, authority, register, office, year, number, kind, medium, state, state_at, \
-         paragraph, format, request, business_key, ordered_at, ordered_by, client, idempotency_key, fingerprint) \
+         refusal, format, request, business_key, ordered_at, ordered_by, client, idempotency_key, fingerprint) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, $12, $13, $14, $15, $16, $17, $18)")
     .bind(order.id)
     .bind(order.authority)
@@ -92,7 +92,7 @@ pub async fn insert(tx: &mut Tx, order: &Order, sent: &SentAs) -> Result<(), Dat
     .bind(medium_name(order.medium))
     .bind(state)
     .bind(order.state_at)
-    .bind(paragraph)
+    .bind(refusal)
     .bind(&order.request)
     .bind(order.business_key.clone())
     .bind(order.ordered_at)
@@ -124,10 +124,10 @@ pub async fn by_key(
 }
 
 /// Refuses an order that awaits release. False if it does not await it any more.
-pub async fn refuse(tx: &mut Tx, id: OrderId, paragraph: &str, at: Timestamp) -> Result<bool, DatabaseError> {
-    let refused = sql("UPDATE orders SET state = 'refused', paragraph = $2, state_at = $3 \
+pub async fn refuse(tx: &mut Tx, id: OrderId, refusal: &str, at: Timestamp) -> Result<bool, DatabaseError> {
+    let refused = sql("UPDATE orders SET state = 'refused', refusal = $2, state_at = $3 \
                        WHERE id = $1 AND state = 'awaiting release'");
-    Ok(refused.bind(id).bind(paragraph).bind(at).execute(tx).await? == 1)
+    Ok(refused.bind(id).bind(refusal).bind(at).execute(tx).await? == 1)
 }
 
 /// Releases an order that awaits it. False if it does not await it any more.
@@ -148,7 +148,7 @@ fn order(row: &Row) -> Result<Order, DatabaseError> {
     let state = match row.text("state")?.as_str() {
         "awaiting release" => OrderState::AwaitingRelease,
         "released" => OrderState::Released,
-        "refused" => OrderState::Refused { paragraph: row.text("paragraph")? },
+        "refused" => OrderState::Refused { refusal: row.text("refusal")? },
         _ => return Err(unfit("state")),
     };
     let medium = match row.text("medium")?.as_str() {

@@ -1,115 +1,20 @@
 //! The flow on a real database with a running sequencer: cut off after each step, begun by two at once, many at once.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::collections::BTreeSet;
 
 use super::*;
-use crate::database::issuance_testing::{Tally, object_row, tally};
+use crate::database::issuance_testing::{Tally, tally};
 use crate::database::testing;
-use crate::database::{certificates, journal, log::Takeover, orders};
+use crate::database::{certificates, journal, orders};
 use crate::domain::certificate::{Kind, Medium, VerificationNumber};
-use crate::domain::clock::FixedClock;
 use crate::domain::ids::OrderId;
 use crate::domain::random::SeededRandom;
-use crate::issuance::interrupt::{CutOnce, Uninterrupted};
-use crate::issuance::log_files::LogFiles;
+use crate::issuance::interrupt::CutOnce;
 use crate::issuance::sample::geburtsurkunde;
-use crate::issuance::sequencer::Sequencing;
 use crate::issuance::signing::{OpenedSigners, SignedBy};
-use crate::objects::MemoryStore;
+use crate::issuance::testing::{Office, at, in_an_office};
 use crate::register::EntryKey;
-use crate::seal::demo_ca;
-use crate::seal::signer::FileSigner;
-use crate::tlog::{LogSigner, Proof, Salt};
-
-/// Keeps in memory; the same bytes once.
-#[derive(Default)]
-struct MemoryArchive(Mutex<BTreeMap<Sha256, Bytes>>);
-
-impl MemoryArchive {
-    fn object(sha256: &Sha256) -> ObjectId {
-        ObjectId::from_bytes(sha256.as_bytes()[..16].try_into().unwrap())
-    }
-}
-
-struct RowsToo {
-    database: Database,
-    kept: MemoryArchive,
-}
-
-#[async_trait]
-impl Archive for RowsToo {
-    async fn keep(&self, authority: AuthorityId, pdf: Bytes) -> Result<ObjectId, ArchiveError> {
-        let sha256 = Sha256::of(&pdf);
-        let object = MemoryArchive::object(&sha256);
-        let written = object_row(&self.database, authority, object, (sha256, pdf.len() as u64)).await;
-        written.map_err(|error| ArchiveError(error.to_string()))?;
-        self.kept.0.lock().unwrap().insert(sha256, pdf);
-        Ok(object)
-    }
-
-    async fn read(&self, _authority: AuthorityId, object: ObjectId) -> Result<Bytes, ArchiveError> {
-        let kept = self.kept.0.lock().unwrap();
-        let found = kept.iter().find(|(sha256, _)| MemoryArchive::object(sha256) == object);
-        found.map(|(_, pdf)| pdf.clone()).ok_or_else(|| ArchiveError("not there".into()))
-    }
-}
-
-struct Office {
-    issuance: Issuance,
-    archive: Arc<RowsToo>,
-    stop: Option<tokio::sync::oneshot::Sender<()>>,
-}
-
-fn at() -> jiff::Timestamp {
-    "2026-11-24T10:00:00Z".parse().unwrap()
-}
-
-/// Runs `test` in an office with a running sequencer, on each engine.
-async fn in_an_office(test: impl AsyncFn(&Office)) {
-    testing::on_each_engine(async |database| {
-        testing::found(&database, 1).await;
-        let clock = Arc::new(FixedClock::new(at()));
-        let random = SeededRandom::new(8);
-        let signer = Arc::new(LogSigner::generate("example.org/log", &random).unwrap().0);
-        let files = LogFiles::new(Arc::new(MemoryStore::new(clock.clone())));
-        let log = Arc::new(Log::new(database.clone(), files, signer.verifier().clone()));
-        let names =
-            demo_ca::Names { authority: "Standesamt Musterstadt", given: "Erika", family: "Beispiel" };
-        let ca = demo_ca::make(names, at() - jiff::SignedDuration::from_hours(1), &random).unwrap();
-        let key = FileSigner::from_pem(&ca.authority.key, &ca.authority.certificates).unwrap();
-        let signers =
-            OpenedSigners::default().with(testing::authority(1), SignedBy::Authority, Arc::new(key));
-        let archive = Arc::new(RowsToo { database: database.clone(), kept: MemoryArchive::default() });
-        let sequencing = Sequencing {
-            log: Arc::clone(&log),
-            database: database.clone(),
-            signer,
-            clock: clock.clone(),
-            interrupts: Arc::new(Uninterrupted),
-            owner: [1; 16],
-            takeover: Takeover::AtOnce,
-        };
-        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let running = tokio::spawn(sequencing.run(async {
-            let _ = stopped.await;
-        }));
-        let issuance = Issuance {
-            database,
-            log,
-            archive: archive.clone(),
-            stationery: Arc::new(Stationery::load().unwrap()),
-            signers: Arc::new(signers),
-            clock,
-            interrupts: Arc::new(Uninterrupted),
-        };
-        let mut office = Office { issuance, archive, stop: Some(stop) };
-        test(&office).await;
-        office.stop.take().unwrap().send(()).unwrap();
-        running.await.unwrap();
-    })
-    .await;
-}
+use crate::tlog::{Proof, Salt};
 
 impl Office {
     /// Takes in an order, releases it and fixes its certificate, as `orders` does in one transaction.
@@ -131,13 +36,9 @@ impl Office {
                 };
                 let journal_no = journal::append(tx, &item).await? as u64;
                 let request = CertificateRequest { number, journal_number: journal_no, ..geburtsurkunde() };
-                let statement = SigningStatement::new(
-                    Medium::Paper,
-                    ("erika", "Erika Beispiel"),
-                    "Standesamt Musterstadt",
-                    "Geburtsurkunde",
-                    at(),
-                );
+                let signer = SignedBy::of(Medium::Paper, "Erika Beispiel");
+                let statement =
+                    SigningStatement::new(signer, "Standesamt Musterstadt", "Geburtsurkunde", at());
                 let fixed = Fixed {
                     id,
                     authority,

@@ -12,3 +12,5 @@ pub mod request;
 pub(crate) mod sample;
 pub mod sequencer;
 pub mod signing;
+#[cfg(test)]
+pub(crate) mod testing;

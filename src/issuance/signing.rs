@@ -18,8 +18,18 @@ use crate::seal::{self, Profile};
 pub enum SignedBy {
     /// The seal of the authority.
     Authority,
-    /// This registrar (subject of the token).
+    /// This registrar, by the name in the token.
     Registrar(String),
+}
+
+impl SignedBy {
+    /// Who signs what `person` releases on `medium`.
+    pub fn of(medium: Medium, person: &str) -> Self {
+        match medium {
+            Medium::Paper => Self::Authority,
+            Medium::Electronic => Self::Registrar(person.to_owned()),
+        }
+    }
 }
 
 /// What the signature will say of itself, fixed with the certificate's row.
@@ -41,21 +51,13 @@ pub struct SigningStatement {
 }
 
 impl SigningStatement {
-    /// The statement for a certificate on `medium` that the registrar `person`, named `registrar`, releases for
-    /// `authority`.
-    pub fn new(
-        medium: Medium,
-        (person, registrar): (&str, &str),
-        authority: &str,
-        title: &str,
-        signing_time: Timestamp,
-    ) -> Self {
-        let (signed_by, name) = match medium {
-            Medium::Paper => (SignedBy::Authority, authority),
-            Medium::Electronic => (SignedBy::Registrar(person.to_owned()), registrar),
+    /// The statement for a certificate with `title` that `authority` issues.
+    pub fn new(signed_by: SignedBy, authority: &str, title: &str, signing_time: Timestamp) -> Self {
+        let name = match &signed_by {
+            SignedBy::Authority => authority.to_owned(),
+            SignedBy::Registrar(person) => person.clone(),
         };
-        let (name, reason) = (name.to_owned(), title.to_owned());
-        Self { format: 1, signed_by, name, reason, profile: Profile::P256V1, signing_time }
+        Self { format: 1, signed_by, name, reason: title.to_owned(), profile: Profile::P256V1, signing_time }
     }
 
     /// As the seal wants it.

@@ -1,5 +1,6 @@
 //! Dated copies of register entries and the facts a certificate shows of them.
 
+pub mod copies;
 pub mod entry;
 mod fields;
 pub mod key;

@@ -220,8 +220,8 @@ CREATE TABLE orders (
     medium       TEXT    NOT NULL CHECK (medium IN ('paper', 'electronic')),
     state        TEXT    NOT NULL,
     state_at     INTEGER NOT NULL,
-    -- The paragraph that forbids it, once it is refused.
-    paragraph    TEXT,
+    -- The rule that forbids it, with its paragraph, once it is refused.
+    refusal      TEXT,
     format       INTEGER NOT NULL,
     -- What is omitted, purpose, applicant.
     request      TEXT    NOT NULL,
