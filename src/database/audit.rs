@@ -54,11 +54,12 @@ impl Personal {
     }
 }
 
-/// Records `act` and answers its number.
-pub async fn append(tx: &mut Tx, act: Act) -> Result<i64, DatabaseError> {
-    tx.join_order(ORDER).await?;
-    let seq = sql("INSERT INTO audit (at, authority, actor, role, action, subject_kind, subject_id, request_id, commitment)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING seq")
+/// Records `act`.
+pub async fn append(tx: &mut Tx, act: Act) -> Result<(), DatabaseError> {
+    tx.join_order(ORDER);
+    let commitment = act.personal.as_ref().map(Personal::commitment);
+    sql("INSERT INTO audit (at, authority, actor, role, action, subject_kind, subject_id, request_id, commitment)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(act.at)
         .bind(act.authority)
         .bind(act.actor)
@@ -67,19 +68,18 @@ pub async fn append(tx: &mut Tx, act: Act) -> Result<i64, DatabaseError> {
         .bind(act.subject_kind)
         .bind(act.subject_id)
         .bind(act.request_id)
-        .bind(act.personal.as_ref().map(Personal::commitment))
-        .one(tx)
-        .await?
-        .i64("seq")?;
+        .bind(commitment)
+        .later(tx);
     if let Some(personal) = act.personal {
-        sql("INSERT INTO audit_personal (audit, salt, personal) VALUES ($1, $2, $3)")
-            .bind(seq)
+        sql("INSERT INTO audit_personal (commitment, authority, at, salt, personal) VALUES ($1, $2, $3, $4, $5)")
+            .bind(commitment)
+            .bind(act.authority)
+            .bind(act.at)
             .bind(personal.salt)
             .bind(personal.text)
-            .execute(tx)
-            .await?;
+            .later(tx);
     }
-    Ok(seq)
+    Ok(())
 }
 
 /// What was done to one thing, oldest first.
@@ -89,8 +89,9 @@ pub async fn of_subject(
     subject_kind: &str,
     subject_id: &str,
 ) -> Result<Vec<Act>, DatabaseError> {
-    let rows = sql("SELECT audit.*, salt, personal FROM audit LEFT JOIN audit_personal ON audit = seq
-                    WHERE authority = $1 AND subject_kind = $2 AND subject_id = $3 ORDER BY seq")
+    let rows = sql("SELECT audit.*, salt, personal
+                    FROM audit LEFT JOIN audit_personal ON audit_personal.commitment = audit.commitment
+                    WHERE audit.authority = $1 AND subject_kind = $2 AND subject_id = $3 ORDER BY seq")
     .bind(authority)
     .bind(subject_kind)
     .bind(subject_id)
@@ -105,7 +106,7 @@ pub async fn erase_personal(
     authority: AuthorityId,
     term: Timestamp,
 ) -> Result<u64, DatabaseError> {
-    sql("DELETE FROM audit_personal WHERE audit IN (SELECT seq FROM audit WHERE authority = $1 AND at < $2)")
+    sql("DELETE FROM audit_personal WHERE authority = $1 AND at < $2")
         .bind(authority)
         .bind(term)
         .execute(tx)

@@ -25,13 +25,12 @@ pub async fn append(
     authority: AuthorityId,
     at: Timestamp,
 ) -> Result<(), DatabaseError> {
-    tx.join_order(ORDER).await?;
+    tx.join_order(ORDER);
     sql("INSERT INTO index_changes (document, authority, at) VALUES ($1, $2, $3)")
         .bind(document)
         .bind(authority)
         .bind(at)
-        .execute(tx)
-        .await?;
+        .later(tx);
     Ok(())
 }
 

@@ -76,20 +76,21 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<bool, 
     sql("INSERT INTO job_turns (kind, authority, turn) VALUES ($1, $2, 0) ON CONFLICT DO NOTHING")
         .bind(job.kind)
         .bind(job.authority)
-        .execute(tx)
-        .await?;
-    let written = sql("INSERT INTO jobs (id, authority, kind, unique_key, payload, created_at, due_at)
-                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING")
+        .later(tx);
+    let insert = sql("INSERT INTO jobs (id, authority, kind, unique_key, payload, created_at, due_at)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (kind, unique_key) DO NOTHING")
     .bind(job.id)
     .bind(job.authority)
     .bind(job.kind)
     .bind(job.unique_key.as_deref())
     .bind(job.payload.to_string())
     .bind(now)
-    .bind(job.due_at)
-    .execute(tx)
-    .await?;
-    Ok(written == 1)
+    .bind(job.due_at);
+    if job.unique_key.is_none() {
+        insert.later(tx);
+        return Ok(true);
+    }
+    Ok(insert.execute(tx).await? == 1)
 }
 
 /// Claims the next due job of `kind`: of the authorities that have one, of the one served longest ago, the job due
@@ -107,7 +108,7 @@ pub async fn claim(
     while let Some(due) = next_due_job(tx, kind, now).await? {
         let (id, attempts) = (due.id::<JobId>("id")?, due.get::<u32>("attempts")?);
         if attempts >= attempts_max {
-            set_aside(tx, id, "given up after the last attempt", now).await?;
+            set_aside(tx, id, "given up after the last attempt", now);
             continue;
         }
         let authority = due.id::<AuthorityId>("authority")?;
@@ -116,8 +117,7 @@ pub async fn claim(
             .bind(lease.0)
             .bind(lease_until)
             .bind(attempts + 1)
-            .execute(tx)
-            .await?;
+            .later(tx);
         sql("UPDATE job_turns SET turn = (SELECT MAX(turn) + 1 FROM job_turns WHERE kind = $1)
              WHERE kind = $1 AND authority = $2")
         .bind(kind)
@@ -199,19 +199,17 @@ pub async fn poison(
     if held.optional(tx).await?.is_none() {
         return Ok(false);
     }
-    set_aside(tx, id, error, now).await?;
+    set_aside(tx, id, error, now);
     Ok(true)
 }
 
-async fn set_aside(tx: &mut Tx, id: JobId, error: &str, now: Timestamp) -> Result<(), DatabaseError> {
+fn set_aside(tx: &mut Tx, id: JobId, error: &str, now: Timestamp) {
     sql("UPDATE jobs SET lease = NULL, poisoned_at = $2, last_error = COALESCE(last_error || '; ', '') || $3
          WHERE id = $1")
     .bind(id)
     .bind(now)
     .bind(error)
-    .execute(tx)
-    .await?;
-    Ok(())
+    .later(tx);
 }
 
 /// Gives all jobs of a kind that were set aside another chance. Answers how many.

@@ -33,8 +33,7 @@ pub async fn append(tx: &mut Tx, item: &Item) -> Result<i64, DatabaseError> {
         .bind(item.certificate)
         .bind(item.at)
         .bind(&item.by_whom)
-        .execute(tx)
-        .await?;
+        .later(tx);
     Ok(number)
 }
 

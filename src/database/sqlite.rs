@@ -10,13 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
 use super::error::DatabaseError;
 use super::migrate::{self, Schema};
-use super::tx::{Link, Tx};
+use super::tx::{Link, Tx, sql};
 use super::work::{Answer, Work};
 
 /// How long a transaction waits for another process that writes, before it answers "unavailable".
@@ -151,33 +151,47 @@ async fn commit_together(
         refuse_waiting(queue, waiting_for_close, &error);
         return Err(error);
     }
-    let mut answers: Vec<Answer> = Vec::new();
+    let mut answers: Vec<(Answer, Result<(), DatabaseError>)> = Vec::new();
     let mut next = Some(first);
     let mut outcome = Ok(());
     while let Some(work) = next.take() {
         let attempted = work.run(tx).await;
-        answers.push(attempted.answer);
-        next = if answers.len() < BATCH_MAX { next_work(queue, waiting_for_close) } else { None };
-        outcome = control(
-            tx,
-            match (attempted.keep, next.is_some()) {
-                (true, true) => "RELEASE work; SAVEPOINT work",
-                (true, false) => "COMMIT",
-                (false, true) => "ROLLBACK TO work",
-                (false, false) => "ROLLBACK TO work; COMMIT",
-            },
-        )
-        .await;
+        next = if answers.len() + 1 < BATCH_MAX { next_work(queue, waiting_for_close) } else { None };
+        let ended = end_work(tx, attempted.keep, next.is_some()).await;
+        let (own, all) = ended.map_or_else(|error| (Ok(()), Err(error)), |own| (own, Ok(())));
+        answers.push((attempted.answer, own));
+        outcome = all;
         if let Err(error) = &outcome
             && let Some(work) = next.take()
         {
             work.refuse(error.clone());
         }
     }
-    for answer in answers {
-        answer(outcome.clone());
+    for (answer, own) in answers {
+        answer(outcome.clone().and(own));
     }
     outcome
+}
+
+/// Ends the savepoint of one work and begins the next, or commits all of them. What the work left for later goes to
+/// SQLite in the same breath. The inner error is of this work alone, the outer one of the whole transaction.
+async fn end_work(tx: &mut Tx, keep: bool, more: bool) -> Result<Result<(), DatabaseError>, DatabaseError> {
+    let (kept, undone) = if more {
+        ("RELEASE work; SAVEPOINT work", "ROLLBACK TO work")
+    } else {
+        ("COMMIT", "ROLLBACK TO work; COMMIT")
+    };
+    if !keep {
+        tx.forget_deferred();
+        return control(tx, undone).await.map(Ok);
+    }
+    let alone = !tx.has_deferred();
+    match control(tx, kept).await {
+        Ok(()) => Ok(Ok(())),
+        Err(error) if alone => Err(error),
+        // If the savepoint can be rolled back, then it was not released: a statement left for later has failed.
+        Err(error) => control(tx, undone).await.map(|()| Err(error)),
+    }
 }
 
 fn next_work(
@@ -232,9 +246,7 @@ async fn reopened(tx: Tx, options: &SqliteConnectOptions) -> Tx {
 }
 
 async fn control(tx: &mut Tx, text: &'static str) -> Result<(), DatabaseError> {
-    let Link::Sqlite(link) = &mut tx.link else { return Ok(()) };
-    link.execute(sqlx::query(text)).await?;
-    Ok(())
+    tx.run(sql(text)).await.map(drop)
 }
 
 /// Connections that only read, opened as they are needed.
@@ -267,7 +279,7 @@ impl Readers {
             Some(tx) => tx,
             None => Tx::new(Link::Sqlite(Box::new(self.options.connect().await?))),
         };
-        control(&mut tx, "BEGIN").await?;
+        sql("BEGIN").later(&mut tx);
         Ok(Reader { tx, readers: self, _permit: permit })
     }
 
@@ -292,6 +304,7 @@ impl Readers {
 impl Reader<'_> {
     /// Ends the snapshot and gives the connection back.
     pub(super) async fn finish(mut self) {
+        self.tx.forget_deferred();
         if control(&mut self.tx, "COMMIT").await.is_ok() {
             self.readers.lock().push(self.tx);
         }

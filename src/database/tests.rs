@@ -25,6 +25,14 @@ async fn insert(tx: &mut Tx, n: u8) -> Result<u64, DatabaseError> {
         .await
 }
 
+fn insert_later(tx: &mut Tx, n: u8) {
+    sql("INSERT INTO authorities (id, specimen, created_at) VALUES ($1, $2, $3)")
+        .bind(authority(n))
+        .bind(true)
+        .bind(0)
+        .later(tx);
+}
+
 /// Reads and writes what follows from it, as a work may only do under a key.
 async fn count_up(tx: &mut Tx) -> Result<u64, DatabaseError> {
     tx.serialize_on("a counter").await?;
@@ -167,6 +175,82 @@ async fn a_failed_statement_ends_its_work_even_if_it_is_passed_over() {
             .await;
         assert!(matches!(outcome, Err(DatabaseError::AfterFailure(_))), "{outcome:?}");
         assert_eq!(present(&db).await, HashSet::from([authority(1)]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_left_for_later_is_there_before_the_next_statement_and_after_the_commit() {
+    on_each_engine(async |db| {
+        let counted = db
+            .write::<_, DatabaseError, _>(|tx| {
+                Box::pin(async {
+                    for n in 0..3 {
+                        insert_later(tx, n);
+                    }
+                    let before =
+                        "SELECT COUNT(*) AS n FROM authorities WHERE specimen = $1 AND created_at = $2";
+                    let counted = sql(before).bind(true).bind(0).one(tx).await?.i64("n")?;
+                    insert_later(tx, 3);
+                    assert_eq!(insert(tx, 4).await?, 1);
+                    insert_later(tx, 5);
+                    Ok(counted)
+                })
+            })
+            .await;
+        assert_eq!(counted, Ok(3));
+        assert_eq!(present(&db).await, (0..6).map(authority).collect());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_left_for_later_and_fails_takes_its_own_work_back_and_no_other() {
+    on_each_engine(async |db| {
+        db.write(|tx| Box::pin(insert(tx, 0))).await.unwrap();
+        let outcomes = join_all((1..40u8).map(|n| {
+            db.write::<_, DatabaseError, _>(move |tx| {
+                Box::pin(async move {
+                    insert_later(tx, n);
+                    if n % 3 == 0 {
+                        insert_later(tx, 0);
+                    }
+                    if n % 5 == 0 { Err(DatabaseError::NoRow) } else { Ok(n) }
+                })
+            })
+        }))
+        .await;
+        for (n, outcome) in (1..40u8).zip(outcomes) {
+            match outcome {
+                Ok(kept) => assert!(kept == n && n % 3 != 0 && n % 5 != 0, "{n}"),
+                Err(DatabaseError::NoRow) => assert_eq!(n % 5, 0),
+                Err(refused) => assert!(refused.is_unique() && n % 3 == 0, "{n}: {refused}"),
+            }
+        }
+        assert_eq!(
+            present(&db).await,
+            (0..40).filter(|n| *n == 0 || n % 3 != 0 && n % 5 != 0).map(authority).collect()
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_statement_after_one_that_was_left_for_later_and_fails_says_so() {
+    on_each_engine(async |db| {
+        let outcome = db
+            .write::<(), DatabaseError, _>(|tx| {
+                Box::pin(async {
+                    insert_later(tx, 1);
+                    insert_later(tx, 1);
+                    let next = insert(tx, 2).await.unwrap_err();
+                    assert!(next.is_unique(), "{next}");
+                    Ok(())
+                })
+            })
+            .await;
+        assert!(matches!(outcome, Err(DatabaseError::AfterFailure(_))), "{outcome:?}");
+        assert_eq!(present(&db).await, HashSet::new());
     })
     .await;
 }

@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 use super::error::DatabaseError;
 use super::tx::Tx;
 
-/// Runs `work` once; a panic and a swallowed failure of a statement are errors too.
-pub(super) async fn attempt<T, E, F>(work: F, tx: &mut Tx) -> Result<T, E>
+/// Runs `work` once, without what it left for later; a panic and a swallowed failure are errors too.
+async fn attempt_but_deferred<T, E, F>(work: F, tx: &mut Tx) -> Result<T, E>
 where
     F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
     E: From<DatabaseError>,
@@ -24,10 +24,21 @@ where
     }
 }
 
+/// Runs `work` once, and what it left for later.
+pub(super) async fn attempt<T, E, F>(work: F, tx: &mut Tx) -> Result<T, E>
+where
+    F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
+    E: From<DatabaseError>,
+{
+    let value = attempt_but_deferred(work, tx).await?;
+    tx.run_deferred().await?;
+    Ok(value)
+}
+
 /// Tells the caller how it went, once it is known whether the transaction was committed.
 pub(super) type Answer = Box<dyn FnOnce(Result<(), DatabaseError>) + Send>;
 
-/// What a work has come to before the commit.
+/// What a work has come to before what it left for later, and before the commit.
 pub(super) struct Attempted {
     /// Whether what it wrote is to stay.
     pub(super) keep: bool,
@@ -55,7 +66,7 @@ where
     fn run<'t>(self: Box<Self>, tx: &'t mut Tx) -> BoxFuture<'t, Attempted> {
         Box::pin(async move {
             let Self { work, caller } = *self;
-            let outcome = attempt(work, tx).await;
+            let outcome = attempt_but_deferred(work, tx).await;
             let keep = outcome.is_ok();
             let answer: Answer = Box::new(move |committed| {
                 let outcome = match (outcome, committed) {

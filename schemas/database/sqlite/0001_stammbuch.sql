@@ -142,11 +142,15 @@ CREATE TABLE audit (
 CREATE INDEX audit_by_subject ON audit (authority, subject_kind, subject_id);
 CREATE INDEX audit_by_time ON audit (authority, at);
 
+-- What the act with this commitment says of persons, until its term.
 CREATE TABLE audit_personal (
-    audit    INTEGER NOT NULL PRIMARY KEY REFERENCES audit (seq),
-    salt     BLOB    NOT NULL CHECK (length(salt) = 32),
-    personal TEXT    NOT NULL
-) STRICT;
+    commitment BLOB    NOT NULL PRIMARY KEY CHECK (length(commitment) = 32),
+    authority  BLOB    CHECK (length(authority) = 16),
+    at         INTEGER NOT NULL,
+    salt       BLOB    NOT NULL CHECK (length(salt) = 32),
+    personal   TEXT    NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX audit_personal_by_time ON audit_personal (authority, at);
 
 CREATE TABLE idempotency (
     authority   BLOB    NOT NULL CHECK (length(authority) = 16),
@@ -290,7 +294,7 @@ CREATE TABLE journal (
     authority   BLOB    NOT NULL REFERENCES authorities (id),
     number      INTEGER NOT NULL CHECK (number >= 1),
     kind        TEXT    NOT NULL,
-    certificate BLOB    REFERENCES certificates (id) DEFERRABLE INITIALLY DEFERRED,
+    certificate BLOB    CHECK (length(certificate) = 16),
     at          INTEGER NOT NULL,
     by_whom     TEXT    NOT NULL,
     details     TEXT    NOT NULL DEFAULT '{}',
