@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Examples:
+  stammbuch demo                                 try it: a sample authority on this machine
   stammbuch serve --config config/default.toml   serve with the settings of this file
   stammbuch serve --help                         what `serve` takes
 
@@ -31,6 +32,7 @@ pub struct Program {
 enum Command {
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
+    Demo(demo::Args),
     Serve(serve::Args),
 }
 
@@ -57,6 +59,7 @@ impl Program {
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
             Command::ExtractChild(args) => extract_child::run(&args),
+            Command::Demo(args) => demo::run(&args),
             Command::Serve(args) => serve::run(&args),
         }
     }

@@ -84,9 +84,11 @@ impl Client {
     /// Sends a request; any status is an answer.
     pub(super) fn send(&self, request: Request<'_>) -> Result<Answer, ClientError> {
         let what = format!("{} {}", request.method, request.path);
-        let failed = |source: ureq::Error| ClientError::Transport { what: what.clone(), source: Box::new(source) };
-        let mut building =
-            ureq::http::Request::builder().method(request.method).uri(format!("{}{}", self.url, request.path));
+        let failed =
+            |source: ureq::Error| ClientError::Transport { what: what.clone(), source: Box::new(source) };
+        let mut building = ureq::http::Request::builder()
+            .method(request.method)
+            .uri(format!("{}{}", self.url, request.path));
         if let Some(token) = request.token {
             building = building.header("Authorization", format!("Bearer {token}"));
         }
@@ -116,4 +118,9 @@ impl Client {
         let answer = self.expect(expected, request)?;
         serde_json::from_slice(&answer.body).map_err(|source| ClientError::NotJson { what, source })
     }
+}
+
+/// A member of a JSON object; null if it has none of that name.
+pub(super) fn member<'v>(value: &'v Value, name: &str) -> &'v Value {
+    value.get(name).unwrap_or(&Value::Null)
 }

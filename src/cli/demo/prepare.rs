@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::{Client, ClientError, Request};
+use super::client::{Client, ClientError, Request, member};
 use super::evidence::{self, EvidenceError};
 use super::setup::{Entry, Tokens};
 
@@ -71,14 +71,13 @@ impl Sample {
 
     /// The body of the `PUT`: the copy of the entry as of `day`.
     pub(super) fn copy(&self, day: Date) -> Value {
-        let mut copy = json!({"asOf": day, "source": "Registerverfahren Musterstadt", "fields": self.fields});
-        if !self.subsequent.is_empty() {
-            copy["subsequent"] = self.subsequent.clone().into();
-        }
-        if !self.locks.is_empty() {
-            copy["locks"] = self.locks.clone().into();
-        }
-        copy
+        json!({
+            "asOf": day,
+            "source": "Registerverfahren Musterstadt",
+            "fields": self.fields,
+            "subsequent": self.subsequent,
+            "locks": self.locks,
+        })
     }
 
     /// The body of an order for it.
@@ -107,8 +106,13 @@ pub(super) fn entries(
         let answer = client.send(Request::json("PUT", &path, &tokens.registrar, &sample.copy(day)))?;
         if !matches!(answer.status, 200 | 201 | 204 | 409) {
             let body = String::from_utf8_lossy(&answer.body).into_owned();
-            return Err(ClientError::Status { what: format!("PUT {path}"), expected: 201, got: answer.status, body }
-                .into());
+            return Err(ClientError::Status {
+                what: format!("PUT {path}"),
+                expected: 201,
+                got: answer.status,
+                body,
+            }
+            .into());
         }
     }
     Ok(samples.len())
@@ -124,11 +128,15 @@ pub(super) fn upload(
     let mut addresses = Vec::new();
     for (number, file) in evidence::files()?.into_iter().enumerate() {
         tell(&file.file_name);
-        let query: Vec<String> =
-            [("title", &file.title), ("kind", &file.kind), ("reference", &file.reference), ("date", &file.date)]
-                .into_iter()
-                .map(|(name, value)| format!("{name}={}", percent(value)))
-                .collect();
+        let query: Vec<String> = [
+            ("title", &file.title),
+            ("kind", &file.kind),
+            ("reference", &file.reference),
+            ("date", &file.date),
+        ]
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", percent(value)))
+        .collect();
         let path = format!("/v1/documents?{}", query.join("&"));
         let upload = Request {
             method: "POST",
@@ -142,19 +150,23 @@ pub(super) fn upload(
             body: file.bytes,
         };
         let id = client.json(201, upload)?;
-        addresses.push(format!("/v1/documents/{}", id["id"].as_str().unwrap_or_default()));
+        addresses.push(format!("/v1/documents/{}", member(&id, "id").as_str().unwrap_or_default()));
     }
     Ok(addresses)
 }
 
 /// Waits until each document is findable, or flagged with a reason. Gives how many are flagged.
-pub(super) fn findable(client: &Client, tokens: &Tokens, addresses: &[String]) -> Result<usize, PrepareError> {
+pub(super) fn findable(
+    client: &Client,
+    tokens: &Tokens,
+    addresses: &[String],
+) -> Result<usize, PrepareError> {
     let mut flagged = 0;
     for address in addresses {
         let mut state = Value::Null;
         let settled = (0..ASKS_MAX).any(|_| {
             state = client.json(200, Request::get(address, &tokens.clerk)).unwrap_or_default();
-            let indexed = !state["states"]["indexed"].is_null();
+            let indexed = !member(member(&state, "states"), "indexed").is_null();
             if !indexed {
                 std::thread::sleep(ASK_EVERY);
             }
@@ -163,7 +175,7 @@ pub(super) fn findable(client: &Client, tokens: &Tokens, addresses: &[String]) -
         if !settled {
             return Err(PrepareError::NotIndexed(address.clone(), state));
         }
-        flagged += usize::from(!state["states"]["flag"].is_null());
+        flagged += usize::from(!member(member(&state, "states"), "flag").is_null());
     }
     Ok(flagged)
 }
@@ -172,7 +184,9 @@ pub(super) fn findable(client: &Client, tokens: &Tokens, addresses: &[String]) -
 pub(super) fn percent(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
