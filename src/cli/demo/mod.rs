@@ -32,7 +32,7 @@ use setup::{Demo, SetupError};
 #[command(after_help = "Examples:
   stammbuch demo                      serve on 127.0.0.1:8080, keep all in ./stammbuch-demo
   stammbuch demo --once               do the main job once, one JSON line a step, and end
-  stammbuch demo --dir /tmp/d --listen 127.0.0.1:9000
+  stammbuch demo --dir musterstadt --listen 127.0.0.1:9000
 
 Everything the demo issues is a specimen and says so.")]
 pub(super) struct Args {

@@ -168,6 +168,7 @@ pub(super) fn findable(
             state = client.json(200, Request::get(address, &tokens.clerk)).unwrap_or_default();
             let indexed = !member(member(&state, "states"), "indexed").is_null();
             if !indexed {
+                // sleeps: over HTTP nothing tells when a document becomes findable
                 std::thread::sleep(ASK_EVERY);
             }
             indexed
