@@ -1,4 +1,6 @@
 //! Evidence on its way in: receive, store, extract in a sandboxed child, index.
 
 pub mod extract;
+pub mod fields;
 pub mod media_type;
+pub mod receive;

@@ -70,7 +70,8 @@ CREATE TABLE documents (
     extracted_at BIGINT,
     pages        BIGINT  CHECK (pages >= 0),
     words        BIGINT  CHECK (words >= 0),
-    text_object  BYTEA   REFERENCES objects (id),
+    -- The text, sealed under the key of `object`; never shared between documents, so no row of `objects`.
+    text_object  BYTEA   CHECK (length(text_object) = 16),
     indexed_at   BIGINT,
     -- Why a step failed for good, and when.
     flag         TEXT,

@@ -70,7 +70,8 @@ CREATE TABLE documents (
     extracted_at INTEGER,
     pages        INTEGER CHECK (pages >= 0),
     words        INTEGER CHECK (words >= 0),
-    text_object  BLOB    REFERENCES objects (id),
+    -- The text, sealed under the key of `object`; never shared between documents, so no row of `objects`.
+    text_object  BLOB    CHECK (length(text_object) = 16),
     indexed_at   INTEGER,
     -- Why a step failed for good, and when.
     flag         TEXT,

@@ -1,0 +1,219 @@
+//! Documents and the objects they refer to. Every query names the authority: what is another's does not exist.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::{DatabaseError, Row, Tx, sql};
+use crate::domain::digest::Sha256;
+use crate::domain::ids::{AuthorityId, DocumentId, ObjectId};
+use crate::objects::Sealed;
+
+/// The version of the object format that is written.
+const OBJECT_FORMAT: i64 = 1;
+
+/// A document as its row says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Its identifier.
+    pub id: DocumentId,
+    /// Whose it is.
+    pub authority: AuthorityId,
+    /// The object that holds its bytes (perhaps also those of another document of the authority).
+    pub object: ObjectId,
+    /// Digest of its bytes.
+    pub sha256: Sha256,
+    /// Its bytes, counted.
+    pub size: u64,
+    /// What it is, by its bytes: a registered name.
+    pub media_type: String,
+    /// What the sender called the file; for display only.
+    pub file_name: Option<String>,
+    /// Its title.
+    pub title: Option<String>,
+    /// What kind of document it is, in the authority's words.
+    pub kind: Option<String>,
+    /// Its file reference.
+    pub reference: Option<String>,
+    /// The date it bears.
+    pub date: Option<Date>,
+    /// The Sammelakte it belongs to.
+    pub file: Option<String>,
+    /// The register entry it belongs to: `G/12345678/2024/815`.
+    pub entry: Option<String>,
+    /// Levels and seals that restrict who may see it; empty: none.
+    pub restriction: String,
+    /// When the last byte of it came.
+    pub received_at: Timestamp,
+    /// The client that sent it.
+    pub received_by: String,
+    /// When it was made durable.
+    pub stored_at: Timestamp,
+    /// When its text was read out of it.
+    pub extracted: Option<Extracted>,
+    /// When the index took it over.
+    pub indexed_at: Option<Timestamp>,
+    /// Why a step failed for good, and when.
+    pub flag: Option<(String, Timestamp)>,
+}
+
+/// What reading a document out has given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// When.
+    pub at: Timestamp,
+    /// Pages.
+    pub pages: u32,
+    /// Words on them.
+    pub words: u64,
+    /// The object that holds the text, sealed under the key of the document's object; none if there is no text.
+    pub text: Option<ObjectId>,
+}
+
+/// Notes an object; answers which object of the authority holds these bytes: this one, or one that was there.
+pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result<ObjectId, DatabaseError> {
+    let written = sql("INSERT INTO objects (id, authority, sha256, cipher_sha256, size, format, created_at)
+                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (authority, sha256) DO NOTHING")
+    .bind(sealed.at.object)
+    .bind(sealed.at.authority)
+    .bind(sealed.sha256)
+    .bind(sealed.cipher_sha256)
+    .bind(sealed.size)
+    .bind(OBJECT_FORMAT)
+    .bind(now)
+    .execute(tx)
+    .await?;
+    if written == 1 {
+        return Ok(sealed.at.object);
+    }
+    let twin = sql("SELECT id FROM objects WHERE authority = $1 AND sha256 = $2");
+    twin.bind(sealed.at.authority).bind(sealed.sha256).one(tx).await?.id("id")
+}
+
+/// Writes a new document; its object must be noted.
+pub async fn insert(tx: &mut Tx, document: &Document) -> Result<(), DatabaseError> {
+    sql("INSERT INTO documents (id, authority, object, media_type, file_name, title, kind, reference, doc_date,
+             file, entry, restriction, received_at, received_by, stored_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
+    .bind(document.id)
+    .bind(document.authority)
+    .bind(document.object)
+    .bind(&document.media_type)
+    .bind(document.file_name.as_deref())
+    .bind(document.title.as_deref())
+    .bind(document.kind.as_deref())
+    .bind(document.reference.as_deref())
+    .bind(document.date.map(|date| date.to_string()))
+    .bind(document.file.as_deref())
+    .bind(document.entry.as_deref())
+    .bind(&document.restriction)
+    .bind(document.received_at)
+    .bind(&document.received_by)
+    .bind(document.stored_at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// The document, if it is one of the authority's.
+pub async fn find(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    id: DocumentId,
+) -> Result<Option<Document>, DatabaseError> {
+    let row = sql("SELECT documents.*, objects.sha256, objects.size FROM documents
+                   JOIN objects ON objects.id = documents.object
+                   WHERE documents.id = $1 AND documents.authority = $2")
+    .bind(id)
+    .bind(authority)
+    .optional(tx)
+    .await?;
+    row.as_ref().map(document).transpose()
+}
+
+/// Notes what reading the document out has given, and that nothing is wrong with it (any more).
+pub async fn set_extracted(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    id: DocumentId,
+    extracted: &Extracted,
+) -> Result<(), DatabaseError> {
+    sql("UPDATE documents SET extracted_at = $3, pages = $4, words = $5, text_object = $6, flag = NULL, flag_at = NULL
+         WHERE id = $1 AND authority = $2")
+    .bind(id)
+    .bind(authority)
+    .bind(extracted.at)
+    .bind(extracted.pages)
+    .bind(extracted.words)
+    .bind(extracted.text)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes that a step failed for good. What was reached before stays.
+pub async fn set_flag(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    id: DocumentId,
+    reason: &str,
+    at: Timestamp,
+) -> Result<(), DatabaseError> {
+    let flag = sql("UPDATE documents SET flag = $3, flag_at = $4 WHERE id = $1 AND authority = $2");
+    flag.bind(id).bind(authority).bind(reason).bind(at).execute(tx).await?;
+    Ok(())
+}
+
+/// Notes that the index has committed the documents.
+pub async fn set_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
+    for id in documents {
+        sql("UPDATE documents SET indexed_at = $2 WHERE id = $1").bind(*id).bind(at).execute(tx).await?;
+    }
+    Ok(())
+}
+
+/// Whether any row refers to an object: as bytes of a document or a certificate, or as a document's text.
+pub async fn is_referenced(tx: &mut Tx, object: ObjectId) -> Result<bool, DatabaseError> {
+    let row = sql("SELECT 1 AS there FROM objects WHERE id = $1
+                   UNION ALL SELECT 1 FROM documents WHERE text_object = $1 LIMIT 1");
+    Ok(row.bind(object).optional(tx).await?.is_some())
+}
+
+fn document(row: &Row) -> Result<Document, DatabaseError> {
+    let date = row.get::<Option<String>>("doc_date")?;
+    let unfit = |_| DatabaseError::Column { column: "doc_date".into(), reason: "is no date".into() };
+    let extracted_at = row.get::<Option<Timestamp>>("extracted_at")?;
+    let extracted = extracted_at.map(|at| {
+        Ok::<_, DatabaseError>(Extracted {
+            at,
+            pages: row.get("pages")?,
+            words: row.get("words")?,
+            text: row.get("text_object")?,
+        })
+    });
+    let flag = row.get::<Option<String>>("flag")?;
+    Ok(Document {
+        id: row.id("id")?,
+        authority: row.id("authority")?,
+        object: row.id("object")?,
+        sha256: row.get("sha256")?,
+        size: row.get("size")?,
+        media_type: row.text("media_type")?,
+        file_name: row.get("file_name")?,
+        title: row.get("title")?,
+        kind: row.get("kind")?,
+        reference: row.get("reference")?,
+        date: date.map(|date| date.parse().map_err(unfit)).transpose()?,
+        file: row.get("file")?,
+        entry: row.get("entry")?,
+        restriction: row.text("restriction")?,
+        received_at: row.time("received_at")?,
+        received_by: row.text("received_by")?,
+        stored_at: row.time("stored_at")?,
+        extracted: extracted.transpose()?,
+        indexed_at: row.get("indexed_at")?,
+        flag: flag.map(|flag| Ok::<_, DatabaseError>((flag, row.time("flag_at")?))).transpose()?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

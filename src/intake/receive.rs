@@ -1,0 +1,388 @@
+//! Receiving evidence: bytes stream into a sealed object, are checked, and then become a document in one transaction.
+//!
+//! `take_in` → [`Uploaded`] (checked, nothing visible) → `keep` → [`Kept`] (durable). Memory per upload: the head of
+//! the file (64 KiB), one segment, and what the store's writer holds back (256 KiB). Knows no HTTP.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::fields::{Fields, FileName, entry_text};
+use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
+use crate::database::audit::{self, Act};
+use crate::database::documents::{self, Document};
+use crate::database::idempotency::{self, Claim, Scope, StoredAnswer};
+use crate::database::jobs::{self, NewJob};
+use crate::database::{Database, DatabaseError, Tx};
+use crate::domain::clock::Clock;
+use crate::domain::digest::Sha256;
+use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
+use crate::domain::random::Random;
+use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
+
+/// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
+pub const EXTRACT_JOB: &str = "extract";
+
+/// How long a claim on an idempotency key may hold: longer than a transaction takes.
+const CLAIM: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
+
+/// What receives evidence. Clones share it.
+#[derive(Clone)]
+pub struct Receiver {
+    /// Where the bytes go.
+    pub vault: Vault,
+    /// Where the rows go.
+    pub database: Database,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub random: Arc<dyn Random>,
+    /// The largest document, in bytes.
+    pub bytes_max: u64,
+}
+
+/// What the sender claims about the bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The type that was sent.
+    pub content_type: Option<String>,
+    /// What the sender calls the file.
+    pub file_name: Option<FileName>,
+    /// How many bytes are to come.
+    pub length: Option<u64>,
+    /// The digests the bytes are to have (RFC 9530: of the content, of the representation).
+    pub digests: Vec<Sha256>,
+}
+
+/// Who sends it, for the row and the audit trail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// The authority of the token.
+    pub authority: AuthorityId,
+    /// The client of the token.
+    pub client: String,
+    /// As what: `engine`, `clerk` …
+    pub role: &'static str,
+    /// The request.
+    pub request_id: Option<String>,
+}
+
+/// A key under which the same request gets the same answer, and how the answer is made from a document.
+pub struct Once {
+    /// Within what the key is unique, and the key.
+    pub scope: Scope,
+    /// The answer to a new document.
+    pub answer: fn(&Document) -> StoredAnswer,
+}
+
+/// A file that came whole and is what it claims to be. Nothing of it is visible yet; dropped, nothing remains.
+pub struct Uploaded {
+    writer: SealingWriter,
+    sha256: Sha256,
+    media_type: MediaType,
+    file_name: Option<FileName>,
+    at: Timestamp,
+}
+
+/// What became of an upload.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Kept {
+    /// A new document, durable.
+    New(Box<Document>),
+    /// The request was answered before: this is the answer.
+    Before(StoredAnswer),
+}
+
+/// Why an upload was refused or failed. Except after a failure of the database, nothing of it remains.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiveError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// More bytes than are taken.
+    #[error("the file has more than {max} bytes")]
+    TooLarge {
+        /// Bytes that are taken.
+        max: u64,
+    },
+    /// The body ended early or broke off.
+    #[error("the body broke off after {got} bytes")]
+    Incomplete {
+        /// Bytes that came.
+        got: u64,
+    },
+    /// The bytes do not have the digest that was sent.
+    #[error("the bytes have the digest {got} where {expected} was sent")]
+    Digest {
+        /// The digest that was sent.
+        expected: Sha256,
+        /// The digest of what came.
+        got: Sha256,
+    },
+    /// The bytes are not of the type that was claimed.
+    #[error(transparent)]
+    Type(#[from] Lie),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// A request with this key runs at this moment.
+    #[error("a request with this idempotency key is running")]
+    KeyInUse,
+    /// The store or the keystore failed.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+impl Receiver {
+    /// Takes a body in, with constant memory. Ends at the first rule it breaks.
+    pub async fn take_in<E>(
+        &self,
+        authority: AuthorityId,
+        claims: Claims,
+        body: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<Uploaded, ReceiveError> {
+        let max = self.bytes_max;
+        if claims.length.is_some_and(|length| length > max) {
+            return Err(ReceiveError::TooLarge { max });
+        }
+        let mut writer = self.vault.begin(authority).await?;
+        let mut head = Head::new(&claims);
+        let mut body = std::pin::pin!(body);
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| ReceiveError::Incomplete { got: writer.size() })?;
+            if writer.size() + piece.len() as u64 > max {
+                return Err(ReceiveError::TooLarge { max });
+            }
+            head.look_at(&piece)?;
+            writer.write(&piece).await?;
+        }
+        let got = writer.size();
+        if claims.length.is_some_and(|length| length != got) {
+            return Err(ReceiveError::Incomplete { got });
+        }
+        if got == 0 {
+            return Err(ReceiveError::Empty);
+        }
+        let media_type = head.finish()?;
+        let sha256 = writer.digest();
+        if let Some(expected) = claims.digests.iter().find(|expected| **expected != sha256) {
+            return Err(ReceiveError::Digest { expected: *expected, got: sha256 });
+        }
+        Ok(Uploaded { writer, sha256, media_type, file_name: claims.file_name, at: self.clock.now() })
+    }
+
+    /// Makes an upload a document: first bytes and key are durable, then one transaction writes object, document,
+    /// audit row, job and the answer under its idempotency key. `Ok` means that all of it survives a power cut.
+    pub async fn keep(
+        &self,
+        uploaded: Uploaded,
+        fields: &Fields,
+        sender: &Sender,
+        once: Option<Once>,
+    ) -> Result<Kept, ReceiveError> {
+        let print = fingerprint(&uploaded, fields);
+        let (id, at) = (DocumentId::draw(&*self.random), uploaded.at);
+        let (media_type, file_name) = (uploaded.media_type, uploaded.file_name);
+        let sealed = uploaded.writer.finish().await?;
+        let fresh = sealed.at;
+        let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
+        let document = row.document(&sealed, fields, sender);
+        let job = self.job(&document);
+        let lease = idempotency::Lease::draw(&*self.random);
+        let act = act(&document, sender);
+        let done = self.database.write(move |tx| {
+            Box::pin(async move {
+                let now = document.stored_at;
+                if let Some(once) = &once {
+                    let claim = idempotency::claim(tx, &once.scope, print, lease, now, now + CLAIM).await?;
+                    if let Some(kept) = answered(claim)? {
+                        return Ok((kept, None));
+                    }
+                }
+                let kept = write_rows(tx, document, &sealed, act, &job).await?;
+                if let Some(once) = once {
+                    complete(tx, &once, lease, &kept).await?;
+                }
+                let object = kept.object;
+                Ok((Kept::New(Box::new(kept)), Some(object)))
+            })
+        });
+        let outcome = done.await;
+        if self.is_not_needed(&outcome, fresh.object) {
+            // If this fails, the sweep removes it after the grace period.
+            let _ = self.vault.delete(fresh).await;
+        }
+        outcome.map(|(kept, _)| kept)
+    }
+
+    /// Whether nothing refers to the fresh object. After a failed commit that is unknown.
+    fn is_not_needed(
+        &self,
+        outcome: &Result<(Kept, Option<ObjectId>), ReceiveError>,
+        fresh: ObjectId,
+    ) -> bool {
+        match outcome {
+            Ok((_, object)) => *object != Some(fresh),
+            Err(ReceiveError::Database(_)) => false,
+            Err(_) => true,
+        }
+    }
+
+    fn job(&self, document: &Document) -> NewJob {
+        NewJob {
+            id: JobId::draw(&*self.random),
+            authority: document.authority,
+            kind: EXTRACT_JOB,
+            unique_key: None,
+            payload: json!({ "document": document.id }),
+            due_at: document.stored_at,
+        }
+    }
+}
+
+/// The beginning of a file, until its type is known.
+struct Head<'c> {
+    claims: &'c Claims,
+    bytes: Vec<u8>,
+    found: Option<MediaType>,
+}
+
+impl<'c> Head<'c> {
+    const fn new(claims: &'c Claims) -> Self {
+        Self { claims, bytes: Vec::new(), found: None }
+    }
+
+    /// Refuses a lie as soon as the head is there.
+    fn look_at(&mut self, piece: &[u8]) -> Result<(), ReceiveError> {
+        if self.found.is_some() {
+            return Ok(());
+        }
+        let room = HEAD_BYTES - self.bytes.len();
+        self.bytes.extend_from_slice(piece.get(..room).unwrap_or(piece));
+        if self.bytes.len() == HEAD_BYTES {
+            self.found = Some(self.check()?);
+            self.bytes = Vec::new();
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<MediaType, Lie> {
+        self.found.map_or_else(|| self.check(), Ok)
+    }
+
+    fn check(&self) -> Result<MediaType, Lie> {
+        let name = self.claims.file_name.as_ref().map(FileName::as_str);
+        media_type::check_claim(self.claims.content_type.as_deref(), name, media_type::detect(&self.bytes))
+    }
+}
+
+/// What a row needs beside the object, the fields and the sender.
+struct Row {
+    id: DocumentId,
+    media_type: MediaType,
+    file_name: Option<FileName>,
+    at: Timestamp,
+    stored_at: Timestamp,
+}
+
+impl Row {
+    fn document(self, sealed: &Sealed, fields: &Fields, sender: &Sender) -> Document {
+        let text = |line: &Option<super::fields::Line>| line.as_ref().map(|line| line.as_str().to_owned());
+        Document {
+            id: self.id,
+            authority: sender.authority,
+            object: sealed.at.object,
+            sha256: sealed.sha256,
+            size: sealed.size,
+            media_type: self.media_type.as_str().to_owned(),
+            file_name: self.file_name.map(|name| name.as_str().to_owned()),
+            title: text(&fields.title),
+            kind: text(&fields.kind),
+            reference: text(&fields.reference),
+            date: fields.date,
+            file: text(&fields.file),
+            entry: fields.entry.as_ref().map(entry_text),
+            restriction: String::new(),
+            received_at: self.at,
+            received_by: sender.client.clone(),
+            stored_at: self.stored_at,
+            extracted: None,
+            indexed_at: None,
+            flag: None,
+        }
+    }
+}
+
+async fn write_rows(
+    tx: &mut Tx,
+    mut document: Document,
+    sealed: &Sealed,
+    act: Act,
+    job: &NewJob,
+) -> Result<Document, DatabaseError> {
+    document.object = documents::keep_object(tx, sealed, document.stored_at).await?;
+    documents::insert(tx, &document).await?;
+    audit::append(tx, act).await?;
+    jobs::enqueue(tx, job, document.stored_at).await?;
+    Ok(document)
+}
+
+/// `Some`: the request was answered before. `None`: it is ours to answer.
+fn answered(claim: Claim) -> Result<Option<Kept>, ReceiveError> {
+    match claim {
+        Claim::Fresh(_) => Ok(None),
+        Claim::Done(answer) => Ok(Some(Kept::Before(answer))),
+        Claim::Running => Err(ReceiveError::KeyInUse),
+        Claim::Mismatch => Err(ReceiveError::KeyReused),
+    }
+}
+
+async fn complete(
+    tx: &mut Tx,
+    once: &Once,
+    lease: idempotency::Lease,
+    document: &Document,
+) -> Result<(), ReceiveError> {
+    use idempotency::CompleteError;
+    match idempotency::complete(tx, &once.scope, lease, &(once.answer)(document)).await {
+        Ok(()) => Ok(()),
+        Err(CompleteError::LeaseLost) => Err(ReceiveError::KeyInUse),
+        Err(CompleteError::Database(error)) => Err(error.into()),
+    }
+}
+
+fn act(document: &Document, sender: &Sender) -> Act {
+    Act {
+        at: document.received_at,
+        authority: Some(sender.authority),
+        actor: sender.client.clone(),
+        role: sender.role.to_owned(),
+        action: "document.received".to_owned(),
+        subject_kind: "document".to_owned(),
+        subject_id: document.id.to_string(),
+        request_id: sender.request_id.clone(),
+        personal: None,
+    }
+}
+
+/// Over the request as understood: the digest of the bytes, their type and name, the fields. How the body was cut
+/// into parts, and in which order they came, makes no difference.
+fn fingerprint(uploaded: &Uploaded, fields: &Fields) -> Sha256 {
+    let understood = json!({
+        "format": 1,
+        "sha256": uploaded.sha256,
+        "mediaType": uploaded.media_type.as_str(),
+        "fileName": uploaded.file_name,
+        "fields": fields,
+    });
+    Sha256::of(understood.to_string().as_bytes())
+}
+
+#[cfg(test)]
+mod tests;
