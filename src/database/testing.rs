@@ -71,3 +71,10 @@ pub(crate) async fn found(database: &Database, n: u8) {
     });
     found.await.unwrap();
 }
+
+/// The rows of a table.
+pub(crate) async fn count(database: &Database, table: &'static str) -> usize {
+    let text = format!("SELECT COUNT(*) AS n FROM {table}");
+    let row = database.read::<_, super::DatabaseError, _>(|tx| Box::pin(super::sql_from(text).one(tx)));
+    usize::try_from(row.await.unwrap().i64("n").unwrap()).unwrap()
+}

@@ -4,6 +4,8 @@
 
 mod body;
 pub mod caller;
+mod digest;
+mod documents;
 mod health;
 mod metrics;
 mod observe;

@@ -4,13 +4,21 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{health, metrics, problem};
+use super::{documents, health, metrics, problem};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Stammbuch", description = "Documents and certificates of civil registry offices"),
-    paths(health::live, health::ready, metrics::metrics, document),
+    paths(
+        documents::upload,
+        documents::metadata,
+        documents::content,
+        health::live,
+        health::ready,
+        metrics::metrics,
+        document
+    ),
     components(schemas(problem::Body)),
     security(("bearer" = [])),
     modifiers(&Bearer)

@@ -3,7 +3,9 @@
 //! A problem says which rule was broken, what was expected and what came; nothing about the inside.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{
+    ALLOW, CONTENT_RANGE, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::Value;
@@ -173,6 +175,20 @@ impl Problem {
     #[must_use]
     pub fn allow(mut self, methods: &str) -> Self {
         self.0.header = Some((ALLOW, methods.to_owned()));
+        self
+    }
+
+    /// The size of the file whose range was not satisfied (RFC 9110, section 15.5.17).
+    #[must_use]
+    pub fn content_range(mut self, size: u64) -> Self {
+        self.0.header = Some((CONTENT_RANGE, format!("bytes */{size}")));
+        self
+    }
+
+    /// When the request may be sent again, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.0.header = Some((RETRY_AFTER, seconds.to_string()));
         self
     }
 

@@ -6,11 +6,15 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
-use super::{health, metrics, openapi};
+use super::{documents, health, metrics, openapi};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
     vec![
+        // engine, clerk, registrar: evidence
+        on(Method::POST, "/v1/documents", documents::upload),
+        on(Method::GET, "/v1/documents/{id}", documents::metadata),
+        on(Method::GET, "/v1/documents/{id}/content", documents::content),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

@@ -3,8 +3,7 @@
 use futures_util::stream;
 
 use super::*;
-use crate::database::sql;
-use crate::database::testing::{authority, found, on_each_engine};
+use crate::database::testing::{authority, count, found, on_each_engine};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
 use crate::objects::{KeyRows, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore};
@@ -45,18 +44,10 @@ impl Bench {
     }
 
     async fn counts(&self) -> Counts {
-        let mut counts =
-            vec![self.store.list("").await.unwrap().len(), self.keys.list(None, 1000).await.unwrap().len()];
-        for text in [
-            "SELECT COUNT(*) AS n FROM documents",
-            "SELECT COUNT(*) AS n FROM objects",
-            "SELECT COUNT(*) AS n FROM audit",
-            "SELECT COUNT(*) AS n FROM jobs",
-            "SELECT COUNT(*) AS n FROM idempotency",
-        ] {
-            let row =
-                self.receiver.database.read::<_, DatabaseError, _>(|tx| Box::pin(sql(text).one(tx))).await;
-            counts.push(row.unwrap().i64("n").unwrap() as usize);
+        let (objects, keys) = (self.store.list("").await.unwrap(), self.keys.list(None, 1000).await.unwrap());
+        let mut counts = vec![objects.len(), keys.len()];
+        for table in ["documents", "objects", "audit", "jobs", "idempotency"] {
+            counts.push(count(&self.receiver.database, table).await);
         }
         counts.try_into().unwrap()
     }

@@ -1,0 +1,344 @@
+//! `/v1/documents`: evidence in, and back out: metadata with all states, bytes, text.
+//!
+//! Extracts, calls the flow, maps; knows no SQL and no keys.
+
+mod content;
+mod disposition;
+mod range;
+mod upload;
+
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::caller::{Reader, Uploader};
+use super::observe::RequestId;
+use super::problem::{Body as ProblemBody, Kind, Problem};
+use crate::access::Principal;
+use crate::database::audit::{self, Act};
+use crate::database::documents::{self, Document};
+use crate::database::idempotency::StoredAnswer;
+use crate::database::{Database, DatabaseError};
+use crate::domain::ids::DocumentId;
+use crate::intake::receive::{Kept, ReceiveError, Receiver};
+use crate::objects::VaultError;
+
+/// The route template, as scope of idempotency keys.
+const ROUTE: &str = "/v1/documents";
+
+/// A document as it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Document)]
+pub struct View {
+    /// 32 hex digits.
+    #[schema(value_type = String)]
+    id: DocumentId,
+    /// SHA-256 of its bytes, 64 hex digits.
+    #[schema(value_type = String)]
+    sha256: crate::domain::digest::Sha256,
+    /// Its bytes, counted.
+    size: u64,
+    /// What it is, by its bytes.
+    media_type: String,
+    /// The last state it reached.
+    state: State,
+    /// What the sender called the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_name: Option<String>,
+    /// Its title.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    /// What kind of document it is, in the authority's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<String>,
+    /// Its file reference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// The date it bears.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Date)]
+    date: Option<Date>,
+    /// The Sammelakte it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    /// The register entry it belongs to: register/office/year/number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    entry: Option<String>,
+    /// When its last byte came.
+    #[schema(value_type = String, format = DateTime)]
+    received_at: Timestamp,
+    /// The client that sent it.
+    received_by: String,
+    /// When it was made durable.
+    #[schema(value_type = String, format = DateTime)]
+    stored_at: Timestamp,
+    /// When its text was read out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    extracted_at: Option<Timestamp>,
+    /// Its pages, once it was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pages: Option<u32>,
+    /// The words on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<u64>,
+    /// When the index took it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    indexed_at: Option<Timestamp>,
+    /// Why a step failed for good, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flag: Option<Flag>,
+}
+
+/// How far a document has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = DocumentState)]
+pub enum State {
+    /// Its bytes are durable.
+    Stored,
+    /// Its text was read.
+    Extracted,
+    /// It can be found.
+    Indexed,
+    /// A step failed for good: see `flag`.
+    Flagged,
+}
+
+/// Why a step failed for good.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentFlag)]
+pub struct Flag {
+    /// In a word.
+    reason: String,
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    at: Timestamp,
+}
+
+/// A file as `multipart/form-data`.
+#[derive(ToSchema)]
+#[schema(as = DocumentUpload)]
+#[expect(dead_code, reason = "the shape of a form, for its description")]
+pub struct Form {
+    /// The file: any part with a file name, or the one of this name.
+    #[schema(value_type = String, format = Binary)]
+    content: Vec<u8>,
+    /// The Sammelakte it belongs to.
+    file: Option<String>,
+    /// Its title.
+    title: Option<String>,
+    /// What kind of document it is.
+    kind: Option<String>,
+    /// Its file reference.
+    reference: Option<String>,
+    /// The date it bears.
+    date: Option<String>,
+    /// The register entry it belongs to: register/office/year/number.
+    entry: Option<String>,
+}
+
+impl From<Document> for View {
+    fn from(document: Document) -> Self {
+        let state = match (&document.flag, document.indexed_at, &document.extracted) {
+            (Some(_), _, _) => State::Flagged,
+            (None, Some(_), _) => State::Indexed,
+            (None, None, Some(_)) => State::Extracted,
+            (None, None, None) => State::Stored,
+        };
+        Self {
+            id: document.id,
+            sha256: document.sha256,
+            size: document.size,
+            media_type: document.media_type,
+            state,
+            file_name: document.file_name,
+            title: document.title,
+            kind: document.kind,
+            reference: document.reference,
+            date: document.date,
+            file: document.file,
+            entry: document.entry,
+            received_at: document.received_at,
+            received_by: document.received_by,
+            stored_at: document.stored_at,
+            extracted_at: document.extracted.as_ref().map(|extracted| extracted.at),
+            pages: document.extracted.as_ref().map(|extracted| extracted.pages),
+            words: document.extracted.as_ref().map(|extracted| extracted.words),
+            indexed_at: document.indexed_at,
+            flag: document.flag.map(|(reason, at)| Flag { reason, at }),
+        }
+    }
+}
+
+/// Stores evidence. `201` means that the bytes and all that belongs to them survive a power cut.
+///
+/// The body is the file itself, or `multipart/form-data` with one part that is the file and the fields as other
+/// parts. What the file is, its bytes say; the sent type and name are claims that are checked.
+#[utoipa::path(post, path = "/v1/documents", tag = "documents",
+    params(
+        ("file" = Option<String>, Query, description = "The Sammelakte it belongs to"),
+        ("title" = Option<String>, Query, description = "Its title"),
+        ("kind" = Option<String>, Query, description = "What kind of document it is, in the authority's words"),
+        ("reference" = Option<String>, Query, description = "Its file reference"),
+        ("date" = Option<String>, Query, description = "The date it bears, 2024-02-29"),
+        ("entry" = Option<String>, Query, description = "The register entry it belongs to: register/office/year/number"),
+        ("Content-Disposition" = Option<String>, Header, description = "The file's name (RFC 6266), for display only"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gets the same answer for seven days"),
+        ("Repr-Digest" = Option<String>, Header, description = "sha-256 of the file (RFC 9530), checked; Content-Digest as well"),
+    ),
+    request_body(content(
+        (Vec<u8> = "application/octet-stream"),
+        (Form = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, description = "Durable", body = View, headers(("Location" = String))),
+        (status = 400, description = "Not well formed, or the body ended early", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "The first request with this key still runs", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "The bytes are not what they were sent as", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Empty, wrong digest, a field that is no value, or a key used for another request", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])))]
+pub(crate) async fn upload(
+    uploader: Uploader,
+    request: HttpRequest,
+    receiver: web::Data<Receiver>,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let sender = upload::sender(&uploader, Uploader::ROLES, request_id(&request));
+    let once = upload::once(&request, &uploader)?;
+    let (uploaded, fields) = upload::take_in(&receiver, &request, &sender, payload).await?;
+    match receiver.keep(uploaded, &fields, &sender, once).await? {
+        Kept::New(document) => Ok(upload::answer(&created(&document))),
+        Kept::Before(answer) => Ok(upload::answer(&answer)),
+    }
+}
+
+/// What is known about a document, with the states it reached and when.
+#[utoipa::path(get, path = "/v1/documents/{id}", tag = "documents",
+    params(("id" = String, Path, description = "32 hex digits")),
+    responses(
+        (status = 200, body = View),
+        (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])))]
+pub(crate) async fn metadata(
+    reader: Reader,
+    id: web::Path<DocumentId>,
+    database: web::Data<Database>,
+) -> Result<web::Json<View>, Problem> {
+    let (authority, id) = (reader.authority, id.into_inner());
+    let found = database.read(move |tx| Box::pin(documents::find(tx, authority, id))).await?;
+    found.map(|document| web::Json(document.into())).ok_or_else(|| Kind::NotFound.problem())
+}
+
+/// The bytes of a document, or a range of them, as they came.
+#[utoipa::path(get, path = "/v1/documents/{id}/content", tag = "documents",
+    params(
+        ("id" = String, Path, description = "32 hex digits"),
+        ("Range" = Option<String>, Header, description = "One range of bytes"),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of a copy at hand"),
+        ("If-Range" = Option<String>, Header, description = "The ETag of the copy the range is for"),
+    ),
+    responses(
+        (status = 200, description = "All of it", body = Vec<u8>, content_type = "application/octet-stream",
+            headers(("ETag" = String), ("Repr-Digest" = String), ("Content-Disposition" = String))),
+        (status = 206, description = "The range", body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 304, description = "The copy at hand is this one"),
+        (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])))]
+pub(crate) async fn content(
+    reader: Reader,
+    request: HttpRequest,
+    id: web::Path<DocumentId>,
+    receiver: web::Data<Receiver>,
+) -> Result<HttpResponse, Problem> {
+    let document = read_by(&reader, &request, &receiver, id.into_inner(), "document.content.read").await?;
+    content::answer(&receiver.vault, &document, request.headers()).await
+}
+
+/// Finds a document and writes the reading down, durably, before anything of it is answered.
+async fn read_by(
+    reader: &Principal,
+    request: &HttpRequest,
+    receiver: &Receiver,
+    id: DocumentId,
+    action: &'static str,
+) -> Result<Document, Problem> {
+    let sender = upload::sender(reader, Reader::ROLES, request_id(request));
+    let act = Act {
+        at: receiver.clock.now(),
+        authority: Some(sender.authority),
+        actor: sender.client,
+        role: sender.role.to_owned(),
+        action: action.to_owned(),
+        subject_kind: "document".to_owned(),
+        subject_id: id.to_string(),
+        request_id: sender.request_id,
+        personal: None,
+    };
+    let authority = sender.authority;
+    let work = receiver.database.write::<_, DatabaseError, _>(move |tx| {
+        Box::pin(async move {
+            let found = documents::find(tx, authority, id).await?;
+            if found.is_some() {
+                audit::append(tx, act).await?;
+            }
+            Ok(found)
+        })
+    });
+    work.await?.ok_or_else(|| Kind::NotFound.problem())
+}
+
+/// The answer to a new document. It depends on nothing but the row, so that it can be given again.
+fn created(document: &Document) -> StoredAnswer {
+    let location = (LOCATION.to_string(), format!("{ROUTE}/{}", document.id));
+    let body = serde_json::to_vec(&View::from(document.clone())).unwrap_or_default();
+    StoredAnswer { status: 201, headers: vec![location], body }
+}
+
+fn request_id(request: &HttpRequest) -> Option<String> {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone())
+}
+
+impl From<ReceiveError> for Problem {
+    fn from(error: ReceiveError) -> Self {
+        match error {
+            ReceiveError::Empty => Kind::EmptyFile.problem(),
+            ReceiveError::TooLarge { max } => {
+                Kind::BodyTooLarge.problem().expected(format!("at most {max} bytes"))
+            }
+            ReceiveError::Incomplete { got } => Kind::BodyIncomplete.problem().got(format!("{got} bytes")),
+            ReceiveError::Digest { expected, got } => {
+                Kind::DigestMismatch.problem().expected(expected.to_string()).got(got.to_string())
+            }
+            ReceiveError::Type(lie) => {
+                Kind::MediaTypeMismatch.problem().expected(lie.claimed).got(lie.found.as_str())
+            }
+            ReceiveError::KeyReused => Kind::IdempotencyKeyReused.problem(),
+            ReceiveError::KeyInUse => Kind::IdempotencyInProgress.problem().retry_after(1),
+            ReceiveError::Vault(error) => error.into(),
+            ReceiveError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        match error {
+            // The key is erased: there is nothing here any more.
+            VaultError::Key(crate::objects::KeyError::Erased { .. }) => Kind::NotFound.problem(),
+            VaultError::Store(crate::objects::StoreError::Io { .. })
+            | VaultError::Key(crate::objects::KeyError::Store(_)) => Self::unavailable(&error),
+            _ => Self::internal(&error),
+        }
+    }
+}

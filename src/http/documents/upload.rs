@@ -1,0 +1,175 @@
+//! An upload out of a request: the body itself, or the one part of a form that is a file.
+
+use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::StreamExt as _;
+
+use super::super::digest;
+use super::super::problem::{Kind, Problem};
+use super::disposition;
+use crate::access::{Principal, Role};
+use crate::database::idempotency::{Scope, StoredAnswer};
+use crate::intake::fields::{FieldError, Fields};
+use crate::intake::receive::{Claims, Once, Receiver, Sender, Uploaded};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The longest key that is taken.
+const KEY_CHARS_MAX: usize = 255;
+/// The longest text of a field in a form, in bytes.
+const FIELD_BYTES_MAX: usize = 8 * 1024;
+/// Parts of a form that are read.
+const PARTS_MAX: usize = 32;
+/// The name of the part that is the file, if the part has no file name.
+const CONTENT: &str = "content";
+
+/// Who sends or reads, in the first of the roles that permit it.
+pub(super) fn sender(caller: &Principal, permitted: &[Role], request_id: Option<String>) -> Sender {
+    let role = caller.roles.iter().find(|role| permitted.contains(role));
+    Sender {
+        authority: caller.authority,
+        client: caller.client.clone(),
+        role: role.map_or("", |role| role.as_str()),
+        request_id,
+    }
+}
+
+/// The request's idempotency key, if it has one: 1 to 255 printable characters, with or without quotes.
+pub(super) fn once(request: &HttpRequest, caller: &Principal) -> Result<Option<Once>, Problem> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let malformed = || {
+        let problem = Kind::IdempotencyKeyMalformed.problem();
+        problem.expected(format!("1 to {KEY_CHARS_MAX} printable ASCII characters"))
+    };
+    let text = value.to_str().map_err(|_| malformed())?.trim();
+    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Err(malformed());
+    }
+    let scope = Scope {
+        authority: caller.authority,
+        client: caller.client.clone(),
+        route: super::ROUTE,
+        key: key.to_owned(),
+    };
+    Ok(Some(Once { scope, answer: super::created }))
+}
+
+/// Takes the file in and reads the fields, in whatever order they come.
+pub(super) async fn take_in(
+    receiver: &Receiver,
+    request: &HttpRequest,
+    sender: &Sender,
+    payload: web::Payload,
+) -> Result<(Uploaded, Fields), Problem> {
+    let headers = request.headers();
+    let mut fields = Fields::default();
+    let query = web::Query::<Vec<(String, String)>>::from_query(request.query_string());
+    for (name, text) in query.map_err(|_| Kind::MalformedRequest.problem())?.into_inner() {
+        fields.take(&name, &text)?;
+    }
+    if headers.get(CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        return Err(Kind::ContentTypeUnsuitable.problem().expected("a body without Content-Encoding"));
+    }
+    let content_type = header(headers, CONTENT_TYPE);
+    if content_type.as_deref().is_some_and(|kind| kind.trim_start().starts_with("multipart/form-data")) {
+        let uploaded = from_form(receiver, headers, sender, payload, &mut fields).await?;
+        return Ok((uploaded, fields));
+    }
+    let claims = Claims {
+        content_type,
+        file_name: disposition::file_name(headers)?,
+        length: header(headers, CONTENT_LENGTH).and_then(|length| length.parse().ok()),
+        digests: digest::sent(headers)?,
+    };
+    Ok((receiver.take_in(sender.authority, claims, payload).await?, fields))
+}
+
+async fn from_form(
+    receiver: &Receiver,
+    headers: &HeaderMap,
+    sender: &Sender,
+    payload: web::Payload,
+    fields: &mut Fields,
+) -> Result<Uploaded, Problem> {
+    if !digest::sent(headers)?.is_empty() {
+        let problem = Kind::DigestMalformed.problem();
+        return Err(problem.detail("in a form the digest stands in the head of the part that is the file"));
+    }
+    let mut form = Multipart::new(headers, payload);
+    let (mut uploaded, mut parts) = (None, 0);
+    while let Some(part) = form.next().await {
+        let part = part.map_err(|error| broken(&error))?;
+        parts += 1;
+        if parts > PARTS_MAX {
+            return Err(malformed("the form has too many parts"));
+        }
+        let name = part.name().unwrap_or_default().to_owned();
+        let file_name = part.content_disposition().and_then(disposition::name_in);
+        if file_name.is_none() && name != CONTENT {
+            fields.take(&name, &text_of(part).await?)?;
+            continue;
+        }
+        if uploaded.is_some() {
+            return Err(malformed("the form has more than one file"));
+        }
+        let claims = Claims {
+            content_type: part.content_type().map(ToString::to_string),
+            file_name,
+            length: None,
+            digests: digest::sent(part.headers())?,
+        };
+        uploaded = Some(receiver.take_in(sender.authority, claims, part).await?);
+    }
+    uploaded.ok_or_else(|| malformed("the form has no file"))
+}
+
+async fn text_of(mut part: Field) -> Result<String, Problem> {
+    let mut text = Vec::new();
+    while let Some(piece) = part.next().await {
+        text.extend_from_slice(&piece.map_err(|error| broken(&error))?);
+        if text.len() > FIELD_BYTES_MAX {
+            return Err(malformed("a field of the form is too long"));
+        }
+    }
+    String::from_utf8(text).map_err(|_| malformed("a field of the form is not UTF-8"))
+}
+
+fn broken(error: &MultipartError) -> Problem {
+    match error {
+        MultipartError::Payload(error) => super::super::body::payload(error),
+        MultipartError::Incomplete => Kind::BodyIncomplete.problem(),
+        _ => malformed("the form is not well formed"),
+    }
+}
+
+fn malformed(detail: &str) -> Problem {
+    Kind::MalformedRequest.problem().detail(detail)
+}
+
+fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// An answer as it was written down.
+pub(super) fn answer(stored: &StoredAnswer) -> HttpResponse {
+    let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::CREATED);
+    let mut response = HttpResponse::build(status);
+    for (name, value) in &stored.headers {
+        response.insert_header((name.as_str(), value.as_str()));
+    }
+    response.content_type("application/json").body(stored.body.clone())
+}
+
+impl From<FieldError> for Problem {
+    fn from(error: FieldError) -> Self {
+        let kind = match &error {
+            FieldError::Unknown { .. } => Kind::UnknownField,
+            FieldError::Twice { .. } => Kind::MalformedRequest,
+            FieldError::Entry { .. } => Kind::RegisterNumberInvalid,
+            _ => Kind::ValueInvalid,
+        };
+        kind.problem().detail(error.to_string())
+    }
+}
