@@ -50,8 +50,13 @@ pub fn electronic_row() -> CertificateRequest {
 
 impl Office {
     pub fn open(authority: &str) -> Self {
+        Self::open_from(authority, at("2026-11-24T00:00:00Z"))
+    }
+
+    /// An office whose certificates are valid from then on.
+    pub fn open_from(authority: &str, not_before: Timestamp) -> Self {
         let names = Names { authority, given: "Erika", family: "Beispiel" };
-        let ca = demo_ca::make(names, at("2026-11-24T00:00:00Z"), &SeededRandom::new(1)).unwrap();
+        let ca = demo_ca::make(names, not_before, &SeededRandom::new(1)).unwrap();
         let mut trust = Trust::default();
         trust.add_pem(ca.ca.as_bytes()).unwrap();
         let log = LogSigner::generate("log.stammbuch.example", &SeededRandom::new(2)).unwrap().0;

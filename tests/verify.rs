@@ -1,6 +1,7 @@
 //! Verification from the file alone: what is genuine, and every way to make something that is not.
 
 mod attacks;
+mod command;
 mod damage;
 
 use stammbuch::verify::Scope;

@@ -2,10 +2,12 @@
 //!
 //! To add one: a `mod`, a variant of `Command` and its line in `run`.
 
+mod bench;
 pub mod demo;
 mod diagnostics;
 mod extract_child;
 mod serve;
+mod verify;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -30,10 +32,12 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Bench(bench::Args),
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
     Serve(serve::Args),
+    Verify(verify::Args),
 }
 
 /// Why a subcommand did not do its work.
@@ -58,9 +62,11 @@ impl Program {
     /// Runs the subcommand; `Ok` carries the exit code.
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
+            Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Serve(args) => serve::run(&args),
+            Command::Verify(args) => verify::run(&args),
         }
     }
 }

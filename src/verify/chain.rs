@@ -30,15 +30,13 @@ pub(super) fn build(signer: &Certificate, embedded: &[Certificate], trust: &Trus
     if !signer.may_sign_documents() {
         path.problems.push(Problem::KeyUsage);
     }
-    let anchored = climb(&mut path, embedded, trust);
-    if let Some(problem) = anchored {
-        path.problems.push(problem);
-    }
-    path.check_rules();
+    let unanchored = climb(&mut path, embedded, trust);
     let known = |c: &Certificate| path.certificates.contains(c) || trust.roots.contains(c);
-    if scope == Scope::Certificate && !embedded.iter().all(known) {
+    if unanchored.is_none() && scope == Scope::Certificate && !embedded.iter().all(known) {
         path.problems.push(Problem::StrayCertificate);
     }
+    path.problems.extend(unanchored);
+    path.check_rules();
     path
 }
 
