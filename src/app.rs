@@ -1,29 +1,51 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
-use std::fs;
+mod keys;
+mod system;
+
+use std::fs::{File, TryLockError};
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use ring::rand::SecureRandom as _;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::access::Tokens;
 use crate::config::Config;
+use crate::database::keystore::Keystore;
+use crate::database::log::Takeover;
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
-use crate::domain::random::Random;
+use crate::domain::random::{self, Random};
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
+use crate::issuance::interrupt::Uninterrupted;
+use crate::issuance::log::Log;
+use crate::issuance::log_files::LogFiles;
+use crate::issuance::sequencer::Sequencing;
+use crate::issuance::signing::Signers;
+use crate::objects::{DiskStore, ObjectStore, Vault};
+
+pub use keys::KeyFileError;
+pub use system::{SystemClock, SystemRandom};
 
 /// Why the installation did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A folder of the installation cannot be made.
-    #[error("{path}")]
-    Folder {
-        /// The folder.
-        path: String,
+    /// A key, or the folder of keys or data.
+    #[error(transparent)]
+    Key(#[from] KeyFileError),
+    /// Another process serves it.
+    #[error("another process serves {folder}")]
+    Served {
+        /// `data_dir`.
+        folder: String,
+    },
+    /// It cannot be found out whether another process serves it.
+    #[error("{folder} cannot be locked")]
+    Lock {
+        /// `data_dir`.
+        folder: String,
         /// What the system said.
         source: std::io::Error,
     },
@@ -34,6 +56,14 @@ pub enum StartError {
         which: &'static str,
         /// Why.
         source: DatabaseError,
+    },
+    /// The object store does not open.
+    #[error("the object store {folder} does not open")]
+    Objects {
+        /// Its folder.
+        folder: String,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
@@ -54,19 +84,53 @@ pub struct App {
     random: Arc<dyn Random>,
     database: Database,
     keystore: Database,
+    vault: Vault,
+    log: Arc<Log>,
+    signers: Arc<dyn Signers>,
+    sequencer: Background,
+    _lock: File,
 }
 
 impl App {
     /// Opens everything that must be there before the first request. Call on the runtime that is to run it.
-    pub async fn open(config: Config, random: Arc<dyn Random>) -> Result<Self, StartError> {
-        make_folder(&config.data_dir)?;
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        keys::make_folder(&config.data_dir)?;
+        let lock = lock(&config)?;
+        let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
+        let master = keys::master(&config, random.as_ref())?;
+        let signers = Arc::new(keys::signers(&config)?);
         let open = |which| move |source| StartError::Database { which, source };
-        let database =
-            Database::open(&config.database_url(&config.database.url)).await.map_err(open("database"))?;
-        let keystore = Database::open_keystore(&config.database_url(&config.keystore.url))
-            .await
-            .map_err(open("keystore"))?;
-        Ok(Self { config, random, database, keystore })
+        let url = config.database_url(&config.database.url);
+        let database = Database::open(&url).await.map_err(open("database"))?;
+        let url = config.database_url(&config.keystore.url);
+        let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
+        let objects = open_objects(&config)?;
+        let vault = Vault::new(
+            Arc::clone(&objects),
+            Arc::new(Keystore::new(keystore.clone())),
+            master,
+            Arc::clone(&clock),
+            Arc::clone(&random),
+        );
+        let files = LogFiles::new(Arc::clone(&objects));
+        let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
+        // Whoever had the lease of an embedded database held the lock of this folder too.
+        let takeover = if url_is_embedded(&config) { Takeover::AtOnce } else { Takeover::WhenExpired };
+        let sequencing = Sequencing {
+            log: Arc::clone(&log),
+            database: database.clone(),
+            signer: log_signer,
+            clock,
+            interrupts: Arc::new(Uninterrupted),
+            owner: random::bytes(random.as_ref()),
+            takeover,
+        };
+        let sequencer = Background::start(|stop| sequencing.run(stop));
+        Ok(Self { config, random, database, keystore, vault, log, signers, sequencer, _lock: lock })
     }
 
     /// Starts to answer on the configured address.
@@ -77,23 +141,83 @@ impl App {
         http::serve(&self.config, self.shared()?, listener).map_err(failed)
     }
 
+    /// The keys that certificates are signed with.
+    pub fn signers(&self) -> Arc<dyn Signers> {
+        Arc::clone(&self.signers)
+    }
+
     fn shared(&self) -> Result<Shared, StartError> {
         Ok(Shared {
             tokens: Tokens::new(&self.config.access.tokens),
             metrics: Metrics::new()?,
             probes: Probes::default()
                 .with("database", Arc::new(self.database.clone()))
-                .with("keystore", Arc::new(self.keystore.clone())),
+                .with("keystore", Arc::new(self.keystore.clone()))
+                .with("objects", Arc::new(self.log.files().clone())),
             random: Arc::clone(&self.random),
+            database: self.database.clone(),
+            vault: self.vault.clone(),
+            log: Arc::clone(&self.log),
         })
     }
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
+        self.sequencer.stop().await;
         self.database.close().await;
         self.keystore.close().await;
     }
 }
+
+/// One process at a time serves a folder. The lock ends with the process, however it ends.
+fn lock(config: &Config) -> Result<File, StartError> {
+    let folder = || config.data_dir.display().to_string();
+    let failed = |source| StartError::Lock { folder: folder(), source };
+    let file = File::create(config.data_dir.join("serve.lock")).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Served { folder: folder() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+fn url_is_embedded(config: &Config) -> bool {
+    config.database.url.starts_with("sqlite:")
+}
+
+fn open_objects(config: &Config) -> Result<Arc<dyn ObjectStore>, StartError> {
+    let folder = config.path(&config.objects.folder);
+    let store = DiskStore::open(&folder)
+        .map_err(|source| StartError::Objects { folder: folder.display().to_string(), source })?;
+    Ok(Arc::new(store))
+}
+
+/// Work that goes on until it is told to stop.
+struct Background {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Background {
+    /// Starts what `work` gives when it is handed the signal to stop.
+    fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Stop) -> F) -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped: Stop = Box::pin(async move {
+            let _ = stopped.await;
+        });
+        Self { stop, task: tokio::spawn(work(stopped)) }
+    }
+
+    /// Tells it to stop and waits until it has.
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "background work ended before it was stopped");
+        }
+    }
+}
+
+type Stop = futures_util::future::BoxFuture<'static, ()>;
 
 #[async_trait]
 impl Probe for Database {
@@ -102,50 +226,10 @@ impl Probe for Database {
     }
 }
 
-/// Makes a folder that only its owner may enter.
-fn make_folder(path: &Path) -> Result<(), StartError> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(|source| StartError::Folder { path: path.display().to_string(), source })
-}
-
-/// The clock of the machine.
-#[derive(Debug, Clone, Copy)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the wiring takes the time from the machine"
-    )]
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
-}
-
-/// The generator of the operating system.
-#[derive(Debug, Clone)]
-pub struct SystemRandom(ring::rand::SystemRandom);
-
-impl SystemRandom {
-    /// Opens it.
-    pub fn new() -> Self {
-        Self(ring::rand::SystemRandom::new())
-    }
-}
-
-impl Default for SystemRandom {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Random for SystemRandom {
-    /// Ends the process if the system has no randomness: no key and no salt may be made without it.
-    fn fill(&self, buffer: &mut [u8]) {
-        if self.0.fill(buffer).is_err() {
-            tracing::error!("the operating system gives no random bytes");
-            std::process::abort();
-        }
+#[async_trait]
+impl Probe for LogFiles {
+    /// Whether the store gives the one object that every installation has, or says that there is none yet.
+    async fn probe(&self) -> Result<(), String> {
+        self.checkpoint().await.map(drop).map_err(|error| error.to_string())
     }
 }

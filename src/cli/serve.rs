@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, diagnostics};
-use crate::app::{App, SystemRandom};
+use crate::app::{App, SystemClock, SystemRandom};
 use crate::config::Config;
 
 /// Serve documents, search, orders, certificates and the log over HTTP
@@ -39,7 +39,8 @@ async fn serve(config: Config) -> Result<ExitCode, CliError> {
     // Before anything starts, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::failed)?;
-    let app = App::open(config, Arc::new(SystemRandom::new())).await.map_err(CliError::failed)?;
+    let app = App::open(config, Arc::new(SystemClock), Arc::new(SystemRandom::new()));
+    let app = app.await.map_err(CliError::failed)?;
     let server = app.serve().map_err(CliError::failed)?;
     tracing::info!(address = %server.address(), version = env!("CARGO_PKG_VERSION"), "ready");
     tokio::select! {

@@ -13,6 +13,8 @@ mod openapi;
 pub mod problem;
 mod routes;
 mod server;
+#[cfg(test)]
+mod tests;
 
 pub use health::{Probe, Probes};
 pub use metrics::Metrics;

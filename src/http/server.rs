@@ -12,7 +12,10 @@ use super::observe::{Observer, observe};
 use super::{Metrics, Probes, body, routes};
 use crate::access::Tokens;
 use crate::config::Config;
+use crate::database::Database;
 use crate::domain::random::Random;
+use crate::issuance::log::Log;
+use crate::objects::Vault;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
@@ -24,6 +27,12 @@ pub struct Shared {
     pub probes: Probes,
     /// Draws request ids.
     pub random: Arc<dyn Random>,
+    /// The rows.
+    pub database: Database,
+    /// The encrypted objects.
+    pub vault: Vault,
+    /// The verification log.
+    pub log: Arc<Log>,
 }
 
 /// A running server.
@@ -47,12 +56,18 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     });
     let tokens = web::Data::new(shared.tokens);
     let probes = web::Data::new(shared.probes);
+    let database = web::Data::new(shared.database);
+    let vault = web::Data::new(shared.vault);
+    let log = web::Data::from(shared.log);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
             .app_data(metrics.clone())
             .app_data(tokens.clone())
             .app_data(probes.clone())
+            .app_data(database.clone())
+            .app_data(vault.clone())
+            .app_data(log.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))

@@ -1,0 +1,171 @@
+//! The keys of an installation, opened from the files that the configuration names. Nothing here is ever logged.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::domain::random::Random;
+use crate::issuance::signing::{OpenedSigners, SignedBy};
+use crate::objects::{MasterKeyError, MasterKeys};
+use crate::seal::signer::{FileSigner, SignerError};
+use crate::tlog::{BadKey, LogSigner};
+
+/// Why a key cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// The file cannot be read or written.
+    #[error("{path}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The master key.
+    #[error(transparent)]
+    Master(#[from] MasterKeyError),
+    /// The log's key.
+    #[error("{path}", path = path.display())]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        source: BadKey,
+    },
+    /// The key is of a log with another name.
+    #[error("{path}: the key is of the log {got:?}, log.origin is {expected:?}", path = path.display())]
+    Origin {
+        /// The file.
+        path: PathBuf,
+        /// As configured.
+        expected: String,
+        /// As in the key.
+        got: String,
+    },
+    /// A signer.
+    #[error("{path}", path = path.display())]
+    Signer {
+        /// The file of its key.
+        path: PathBuf,
+        /// What is wrong with key or certificates.
+        source: SignerError,
+    },
+}
+
+/// The keys that wrap the keys of documents; made on the first start.
+pub(super) fn master(config: &Config, random: &dyn Random) -> Result<MasterKeys, KeyFileError> {
+    let path = config.path(&config.keystore.master_key_file);
+    make_parent(&path)?;
+    Ok(MasterKeys::read_or_create(&path, random)?)
+}
+
+/// The key that signs checkpoints; made on the first start.
+pub(super) fn log(config: &Config, random: &dyn Random) -> Result<LogSigner, KeyFileError> {
+    let path = config.path(&config.log.key_file);
+    let bad = |source| KeyFileError::Log { path: path.clone(), source };
+    let origin = &config.log.origin;
+    let signer = match fs::read_to_string(&path) {
+        Ok(text) => LogSigner::parse(&text).map_err(bad)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let (signer, text) = LogSigner::generate(origin, random).map_err(bad)?;
+            make_parent(&path)?;
+            create(&path, &text).map_err(|source| KeyFileError::File { path: path.clone(), source })?;
+            signer
+        }
+        Err(source) => return Err(KeyFileError::File { path, source }),
+    };
+    let got = signer.verifier().name().to_owned();
+    if got == *origin {
+        Ok(signer)
+    } else {
+        Err(KeyFileError::Origin { path, expected: origin.clone(), got })
+    }
+}
+
+/// The seals of authorities and the signatures of registrars.
+pub(super) fn signers(config: &Config) -> Result<OpenedSigners, KeyFileError> {
+    let mut opened = OpenedSigners::default();
+    for seal in &config.signing.authorities {
+        let signer = open(config, &seal.key_file, &seal.certificates_file)?;
+        opened = opened.with(seal.authority, SignedBy::Authority, Arc::new(signer));
+    }
+    for registrar in &config.signing.registrars {
+        let signer = open(config, &registrar.key_file, &registrar.certificates_file)?;
+        let by = SignedBy::Registrar(registrar.person.clone());
+        opened = opened.with(registrar.authority, by, Arc::new(signer));
+    }
+    Ok(opened)
+}
+
+fn open(config: &Config, key: &Path, certificates: &Path) -> Result<FileSigner, KeyFileError> {
+    let read = |path: &Path| {
+        let path = config.path(path);
+        fs::read_to_string(&path).map_err(|source| KeyFileError::File { path, source })
+    };
+    let (key_text, certificates) = (read(key)?, read(certificates)?);
+    FileSigner::from_pem(&key_text, &certificates)
+        .map_err(|source| KeyFileError::Signer { path: config.path(key), source })
+}
+
+/// Writes a new file that only its owner reads, durably: a key that is lost after it was used is lost for ever.
+fn create(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    fs::rename(&new, path)?;
+    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+fn make_parent(path: &Path) -> Result<(), KeyFileError> {
+    path.parent().map_or(Ok(()), make_folder)
+}
+
+/// Makes a folder, and those above it, that only its owner may enter.
+pub(super) fn make_folder(path: &Path) -> Result<(), KeyFileError> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|source| KeyFileError::File { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::domain::random::SeededRandom;
+
+    #[test]
+    fn the_logs_key_is_made_once_and_belongs_to_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        let random = SeededRandom::new(1);
+        let first = log(&config, &random).unwrap().verifier().to_string();
+        assert_eq!(log(&config, &random).unwrap().verifier().to_string(), first);
+        let mode = fs::metadata(config.path(&config.log.key_file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        config.log.origin = "other.example/log".into();
+        let error = log(&config, &random).unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "the key is of the log \"127.0.0.1:8080/log\", log.origin is \"other.example/log\""
+            )
+        );
+    }
+
+    #[test]
+    fn a_signer_whose_file_is_missing_is_named_by_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: folder.path().into(), ..Config::default() };
+        config.signing.authorities.push(crate::config::AuthoritySigner {
+            authority: crate::domain::ids::AuthorityId::from_bytes([1; 16]),
+            key_file: "keys/no.pem".into(),
+            certificates_file: "keys/no.pem".into(),
+        });
+        let error = signers(&config).map(drop).unwrap_err();
+        assert!(error.to_string().ends_with("keys/no.pem"), "{error}");
+    }
+}

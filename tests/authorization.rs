@@ -1,0 +1,68 @@
+//! Who may call what: every route of the table has its line here.
+
+use std::collections::BTreeSet;
+
+use stammbuch::access::Role;
+use stammbuch::http::listed;
+
+use crate::actors::Server;
+use crate::actors::speak::Actor;
+
+const NOBODY: &[Role] = &[];
+
+/// Method, template and the roles that may; nobody means that no token is needed.
+const CASES: &[(&str, &str, &[Role])] = &[
+    ("GET", "/health/live", NOBODY),
+    ("GET", "/health/ready", NOBODY),
+    ("GET", "/metrics", NOBODY),
+    ("GET", "/openapi.json", NOBODY),
+];
+
+const ALL: [Role; 5] = [Role::Engine, Role::Clerk, Role::Registrar, Role::Auditor, Role::Operator];
+
+/// A path of the template: its values name nothing.
+fn path(template: &str) -> String {
+    let mut path = String::new();
+    for part in template.split('{') {
+        match part.split_once('}') {
+            Some((_, rest)) => path += &format!("{}{rest}", "0".repeat(32)),
+            None => path += part,
+        }
+    }
+    path
+}
+
+#[test]
+fn every_route_has_a_case() {
+    let routes: BTreeSet<_> = listed().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
+    let cases: BTreeSet<_> = CASES.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    assert_eq!(routes, cases);
+}
+
+#[test]
+fn every_route_is_for_its_roles_and_for_nobody_else() {
+    let server = Server::start();
+    for (method, template, roles) in CASES {
+        let path = path(template);
+        let ask = |actor: Actor| actor.send(method, &path, &[], &[]);
+        if roles.is_empty() {
+            let status = ask(server.citizen()).status;
+            assert!(!matches!(status, 401 | 403), "{method} {template}: {status}");
+            continue;
+        }
+        ask(server.citizen()).problem(401, "token-missing");
+        ask(server.stranger()).problem(401, "token-unknown");
+        for role in ALL {
+            let answer = ask(server.actor(role));
+            if roles.contains(&role) {
+                assert!(
+                    !matches!(answer.status, 401 | 403),
+                    "{method} {template} as {role:?}: {}",
+                    answer.status
+                );
+            } else {
+                answer.problem(403, "role-missing");
+            }
+        }
+    }
+}
