@@ -65,7 +65,7 @@ async fn demo(args: &Args) -> Result<ExitCode, CliError> {
     })?;
     let config = config(&demo, listen, &url)?;
     diagnostics::start(&config.diagnostics)?;
-    let app = App::open(config, Arc::new(random)).await.map_err(CliError::failed)?;
+    let app = App::open(config, Arc::new(SystemClock), Arc::new(random)).await.map_err(CliError::failed)?;
     let server = app.serve().map_err(CliError::failed)?;
     let (once, folder) = (args.once, args.dir.clone());
     let work = tokio::task::spawn_blocking(move || use_it(&demo, &folder, &samples, now, once));
