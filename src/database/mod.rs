@@ -11,7 +11,10 @@ pub mod documents;
 pub mod entries;
 mod error;
 pub mod idempotency;
+pub mod index;
 pub mod index_changes;
+#[cfg(test)]
+pub(crate) mod index_testing;
 #[cfg(test)]
 pub(crate) mod issuance_testing;
 pub mod jobs;

@@ -2,5 +2,7 @@
 
 pub mod extract;
 pub mod fields;
+pub mod index;
 pub mod media_type;
 pub mod receive;
+pub mod texts;

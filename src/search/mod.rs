@@ -2,6 +2,7 @@
 //! Knows nothing of HTTP; only `find` reaches the database and the vault.
 
 pub mod analysis;
+pub mod find;
 pub mod index;
 pub mod query;
 pub mod reference;

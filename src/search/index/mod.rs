@@ -72,8 +72,17 @@ pub struct IndexedDocument {
     pub kind: Option<String>,
     /// Date of the document.
     pub date: Option<Date>,
-    /// The text of each page, the first is page 1. None: found by the rest.
-    pub pages: Vec<String>,
+    /// The text of each page. None: found by the rest.
+    pub pages: Vec<Page>,
+}
+
+/// A page with text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Its text.
+    pub text: String,
 }
 
 /// Who searches. There is no search without one: whose documents and which of them is part of every question.

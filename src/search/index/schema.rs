@@ -7,7 +7,7 @@ use tantivy::schema::{
     BytesOptions, Field, IndexRecordOption, NumericOptions, Schema, TextFieldIndexing, TextOptions,
 };
 
-use super::IndexedDocument;
+use super::{IndexedDocument, Page};
 use crate::search::reference::normal_form;
 
 /// The version of fields, analysis and payload. Another one in the folder: it is made anew.
@@ -141,14 +141,13 @@ pub(super) fn entries(fields: &Fields, document: &IndexedDocument) -> Vec<Tantiv
         head.add_u64(fields.page, 0);
         return vec![head];
     }
-    let numbered = (1_u64..).zip(document.pages.iter().take(MOST_PAGES));
-    let entry = |(number, text): (u64, &String)| {
+    let entry = |page: &Page| {
         let mut entry = head.clone();
-        entry.add_u64(fields.page, number);
-        entry.add_text(fields.text, bounded(text, LONGEST_PAGE));
+        entry.add_u64(fields.page, page.number.into());
+        entry.add_text(fields.text, bounded(&page.text, LONGEST_PAGE));
         entry
     };
-    numbered.map(entry).collect()
+    document.pages.iter().take(MOST_PAGES).map(entry).collect()
 }
 
 fn bounded(text: &str, bytes: usize) -> &str {

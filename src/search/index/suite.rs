@@ -28,7 +28,7 @@ fn document(n: u32, pages: &[&str]) -> IndexedDocument {
         file_name: None,
         kind: None,
         date: None,
-        pages: pages.iter().map(|page| (*page).to_owned()).collect(),
+        pages: (1..).zip(pages).map(|(number, text)| Page { number, text: (*text).to_owned() }).collect(),
     }
 }
 

@@ -1,0 +1,97 @@
+//! What the index job and the search read of documents, and the states the index job writes.
+//! The only queries that go across authorities: for the index as a whole, never for a caller.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::{DatabaseError, Row, Tx, sql};
+use crate::domain::ids::{AuthorityId, DocumentId, ObjectId};
+
+/// A document as the index needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Findable {
+    /// Its identifier.
+    pub document: DocumentId,
+    /// Whose it is.
+    pub authority: AuthorityId,
+    /// The object its bytes are in; its key is the key of its text.
+    pub object: ObjectId,
+    /// The object its text is in, once it was read out.
+    pub text: Option<ObjectId>,
+    /// Levels and seals; empty: none.
+    pub restriction: String,
+    /// Title.
+    pub title: Option<String>,
+    /// File reference.
+    pub reference: Option<String>,
+    /// File name.
+    pub file_name: Option<String>,
+    /// Kind.
+    pub kind: Option<String>,
+    /// The date it bears.
+    pub date: Option<Date>,
+}
+
+const COLUMNS: &str = "SELECT id, authority, object, text_object, restriction, title, reference, file_name, kind, doc_date FROM documents";
+
+/// The document, whoever's it is; `None` if it is gone.
+pub async fn findable(tx: &mut Tx, document: DocumentId) -> Result<Option<Findable>, DatabaseError> {
+    let row = super::sql_from(format!("{COLUMNS} WHERE id = $1")).bind(document).optional(tx).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// The document of change `seq`, if there is such a change.
+pub async fn document_of(tx: &mut Tx, seq: i64) -> Result<Option<DocumentId>, DatabaseError> {
+    let row = sql("SELECT document FROM index_changes WHERE seq = $1").bind(seq).optional(tx).await?;
+    row.map(|row| row.id("document")).transpose()
+}
+
+/// How many changes there are behind `seq`.
+pub async fn changes_behind(tx: &mut Tx, seq: i64) -> Result<i64, DatabaseError> {
+    sql("SELECT COUNT(*) AS n FROM index_changes WHERE seq > $1").bind(seq).one(tx).await?.i64("n")
+}
+
+/// Notes that the index has committed a document with what its last change brought.
+pub async fn mark_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
+    for document in documents {
+        let mark = sql("UPDATE documents SET indexed_at = $2 WHERE id = $1");
+        mark.bind(*document).bind(at).execute(tx).await?;
+    }
+    Ok(())
+}
+
+/// Notes that the index broke on a document and goes on without it.
+pub async fn mark_quarantined(tx: &mut Tx, document: DocumentId, at: Timestamp) -> Result<(), DatabaseError> {
+    let mark =
+        sql("UPDATE documents SET flag = 'index-quarantined', flag_at = $2, indexed_at = NULL WHERE id = $1");
+    mark.bind(document).bind(at).execute(tx).await?;
+    Ok(())
+}
+
+/// Notes for the documents of changes up to `seq` what the index has committed before this process began.
+pub async fn mark_committed(tx: &mut Tx, seq: i64, at: Timestamp) -> Result<u64, DatabaseError> {
+    let mark = sql("UPDATE documents SET indexed_at = $2 WHERE indexed_at IS NULL AND flag IS NULL
+        AND id IN (SELECT document FROM index_changes GROUP BY document HAVING MAX(seq) <= $1)");
+    mark.bind(seq).bind(at).execute(tx).await
+}
+
+/// Notes that nothing is in the index.
+pub async fn mark_nothing(tx: &mut Tx) -> Result<u64, DatabaseError> {
+    sql("UPDATE documents SET indexed_at = NULL WHERE indexed_at IS NOT NULL").execute(tx).await
+}
+
+fn read(row: &Row) -> Result<Findable, DatabaseError> {
+    let date = row.get::<Option<String>>("doc_date")?;
+    Ok(Findable {
+        document: row.id("id")?,
+        authority: row.id("authority")?,
+        object: row.id("object")?,
+        text: row.get("text_object")?,
+        restriction: row.text("restriction")?,
+        title: row.get("title")?,
+        reference: row.get("reference")?,
+        file_name: row.get("file_name")?,
+        kind: row.get("kind")?,
+        date: date.and_then(|date| date.parse().ok()),
+    })
+}
