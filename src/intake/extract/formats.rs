@@ -2,6 +2,7 @@
 //! hostile, since the walls around it hold. Knows no processes and no limits but those of `Output`.
 
 mod archive;
+mod drawing;
 mod html;
 mod layout;
 mod mail;

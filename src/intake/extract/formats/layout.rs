@@ -2,6 +2,9 @@
 //! pieces of rows where a wide gap parts columns, pieces in the order in which their first glyph was drawn.
 //! Spaces are read from gaps, since many programs draw none. Pure; knows no PDF.
 
+#[cfg(test)]
+mod tests;
+
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
 
