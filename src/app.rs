@@ -1,5 +1,6 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
+mod evidence;
 mod keys;
 mod system;
 
@@ -19,6 +20,7 @@ use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
+use crate::intake::receive::Receiver;
 use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
@@ -85,6 +87,7 @@ pub struct App {
     database: Database,
     keystore: Database,
     vault: Vault,
+    receiver: Receiver,
     log: Arc<Log>,
     signers: Arc<dyn Signers>,
     sequencer: Background,
@@ -116,6 +119,13 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&random),
         );
+        let evidence = evidence::Parts {
+            database: database.clone(),
+            vault: vault.clone(),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        };
+        let receiver = evidence::receiver(&config, &evidence);
         let files = LogFiles::new(Arc::clone(&objects));
         let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
         // Whoever had the lease of an embedded database held the lock of this folder too.
@@ -130,7 +140,7 @@ impl App {
             takeover,
         };
         let sequencer = Background::start(|stop| sequencing.run(stop));
-        Ok(Self { config, random, database, keystore, vault, log, signers, sequencer, _lock: lock })
+        Ok(Self { config, random, database, keystore, vault, receiver, log, signers, sequencer, _lock: lock })
     }
 
     /// Starts to answer on the configured address.
@@ -157,6 +167,7 @@ impl App {
             random: Arc::clone(&self.random),
             database: self.database.clone(),
             vault: self.vault.clone(),
+            receiver: self.receiver.clone(),
             log: Arc::clone(&self.log),
         })
     }

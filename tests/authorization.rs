@@ -9,9 +9,13 @@ use crate::actors::Server;
 use crate::actors::speak::Actor;
 
 const NOBODY: &[Role] = &[];
+const ARCHIVE: &[Role] = &[Role::Engine, Role::Clerk, Role::Registrar];
 
 /// Method, template and the roles that may; nobody means that no token is needed.
 const CASES: &[(&str, &str, &[Role])] = &[
+    ("POST", "/v1/documents", ARCHIVE),
+    ("GET", "/v1/documents/{id}", ARCHIVE),
+    ("GET", "/v1/documents/{id}/content", ARCHIVE),
     ("GET", "/health/live", NOBODY),
     ("GET", "/health/ready", NOBODY),
     ("GET", "/metrics", NOBODY),

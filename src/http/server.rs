@@ -14,6 +14,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::random::Random;
+use crate::intake::receive::Receiver;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
 
@@ -31,6 +32,8 @@ pub struct Shared {
     pub database: Database,
     /// The encrypted objects.
     pub vault: Vault,
+    /// Receives evidence.
+    pub receiver: Receiver,
     /// The verification log.
     pub log: Arc<Log>,
 }
@@ -58,6 +61,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let probes = web::Data::new(shared.probes);
     let database = web::Data::new(shared.database);
     let vault = web::Data::new(shared.vault);
+    let receiver = web::Data::new(shared.receiver);
     let log = web::Data::from(shared.log);
     let server = HttpServer::new(move || {
         App::new()
@@ -67,6 +71,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(probes.clone())
             .app_data(database.clone())
             .app_data(vault.clone())
+            .app_data(receiver.clone())
             .app_data(log.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
