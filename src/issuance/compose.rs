@@ -4,13 +4,15 @@
 
 mod setter;
 
+use std::sync::Arc;
+
 use setter::{Column, Setter, Style};
 
 use super::form::{Form, Rule, UnknownForm};
 use super::request::{CertificateRequest, RequestError, Row};
 use crate::barcode::qr;
 use crate::domain::date::day_in_german;
-use crate::pdf::face::Undrawable;
+use crate::pdf::face::{Run, Undrawable};
 use crate::pdf::sheet::{self, About, Attachment, Ink, Item, SheetError};
 use crate::pdf::stationery::{Stationery, Weight};
 
@@ -41,14 +43,15 @@ const BLOCK_TOP: f32 = 664.0;
 const FOOT_PAPER: f32 = 118.0;
 const FOOT_ELECTRONIC: f32 = 48.0;
 
-const LABEL: Style = Style { weight: Weight::Regular, size: 9.0, ink: Ink::BLACK };
-const VALUE: Style = Style { weight: Weight::Regular, size: 10.5, ink: Ink::BLACK };
-const HEADING: Style = Style { weight: Weight::Regular, size: 9.0, ink: Ink::BLACK };
-const HEADING_BOLD: Style = Style { weight: Weight::Bold, size: 9.0, ink: Ink::BLACK };
-const TITLE: Style = Style { weight: Weight::Bold, size: 14.0, ink: Ink::BLACK };
-const NUMBER: Style = Style { weight: Weight::Bold, size: 10.5, ink: Ink::BLACK };
-const SMALL: Style = Style { weight: Weight::Regular, size: 7.5, ink: Ink(70, 70, 70) };
-const ACROSS: Style = Style { weight: Weight::Bold, size: 66.0, ink: Ink(241, 203, 203) };
+const LABEL: Style = Style { weight: Weight::Regular, size: 9.0, ink: Ink::BLACK, standing: true };
+const VALUE: Style = Style { weight: Weight::Regular, size: 10.5, ink: Ink::BLACK, standing: false };
+const HEADING: Style = Style { weight: Weight::Regular, size: 9.0, ink: Ink::BLACK, standing: true };
+const HEADING_BOLD: Style = Style { weight: Weight::Bold, size: 9.0, ink: Ink::BLACK, standing: true };
+const TITLE: Style = Style { weight: Weight::Bold, size: 14.0, ink: Ink::BLACK, standing: true };
+const NUMBER: Style = Style { weight: Weight::Bold, size: 10.5, ink: Ink::BLACK, standing: false };
+const SMALL: Style = Style { weight: Weight::Regular, size: 7.5, ink: Ink(70, 70, 70), standing: false };
+const REMARK: Style = Style { standing: true, ..SMALL };
+const ACROSS: Style = Style { weight: Weight::Bold, size: 66.0, ink: Ink(241, 203, 203), standing: true };
 
 /// A composed certificate, not yet signed.
 #[derive(Debug, Clone)]
@@ -156,8 +159,8 @@ fn row(setter: &mut Setter<'_>, row: &Row) -> Result<(), ComposeError> {
     let label = setter.line(&what, &row.label, LABEL, Column::Label)?;
     let mut value = Vec::new();
     let count = lines.len();
-    for (i, run) in lines.into_iter().enumerate() {
-        value.push(setter.set(run, VALUE, Column::Value));
+    for (i, run) in lines.iter().enumerate() {
+        value.push(setter.set(Arc::clone(run), VALUE, Column::Value));
         if i + 1 < count {
             setter.advance(VALUE.size * 1.25);
         }
@@ -179,9 +182,9 @@ fn notes(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> 
         let runs = setter.wrap(&form.notes.heading, note, VALUE, RIGHT - VALUE_LEFT)?;
         setter.keep_together(runs.len().min(8) as f32 * PITCH)?;
         let mut lines = Vec::new();
-        for run in runs {
+        for run in runs.iter() {
             setter.advance(if lines.is_empty() { PITCH } else { VALUE.size * 1.25 });
-            lines.push(setter.set(run, VALUE, Column::Value));
+            lines.push(setter.set(Arc::clone(run), VALUE, Column::Value));
         }
         setter.place(Item::Paragraph(lines));
     }
@@ -203,7 +206,7 @@ fn foot(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> R
     };
     if let Some(seal) = &form.foot.seal {
         let centre = (RIGHT - 40.0, setter.y() + 34.0);
-        let word = setter.shape("seal", seal, SMALL)?;
+        let word = setter.shape("seal", seal, REMARK)?;
         let x = centre.0 - word.width_em() * SMALL.size / 2.0;
         let word = setter.at(word, SMALL, (x, centre.1 + 2.5));
         setter.place(Item::Ring(centre, 42.0));
@@ -217,7 +220,7 @@ fn foot(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> R
     let name = setter.set(name, VALUE, Column::Value);
     setter.place(Item::Row(label, vec![name]));
     setter.advance(11.0);
-    let caption = setter.line("caption", caption, SMALL, Column::Value)?;
+    let caption = setter.line("caption", caption, REMARK, Column::Value)?;
     setter.place(Item::Paragraph(vec![caption]));
     Ok(())
 }
@@ -255,20 +258,20 @@ fn verification(setter: &mut Setter<'_>, request: &CertificateRequest) -> Result
     setter.advance(5.0);
     for text in [format!("Prüfen: {}", request.verify_url), state] {
         let runs = setter.wrap("verification", &text, SMALL, RIGHT - VALUE_LEFT)?;
-        paragraph(setter, runs)?;
+        paragraph(setter, &runs)?;
     }
     for remark in &request.remarks {
-        let runs = setter.wrap("remark", remark, SMALL, RIGHT - VALUE_LEFT)?;
-        paragraph(setter, runs)?;
+        let runs = setter.wrap("remark", remark, REMARK, RIGHT - VALUE_LEFT)?;
+        paragraph(setter, &runs)?;
     }
     Ok(())
 }
 
-fn paragraph(setter: &mut Setter<'_>, runs: Vec<crate::pdf::face::Run>) -> Result<(), ComposeError> {
+fn paragraph(setter: &mut Setter<'_>, runs: &[Arc<Run>]) -> Result<(), ComposeError> {
     let mut lines = Vec::new();
-    for run in runs {
+    for run in runs.iter() {
         setter.advance(if lines.is_empty() { 11.5 } else { 9.5 });
-        lines.push(setter.set(run, SMALL, Column::Value));
+        lines.push(setter.set(Arc::clone(run), SMALL, Column::Value));
     }
     setter.place(Item::Paragraph(lines));
     Ok(())

@@ -52,7 +52,11 @@ impl Face {
     }
 
     /// Shapes one line. Each code point is a cluster of its own, so that text copied out is the text put in.
+    /// What leaves no trace on the page (controls, joiners, marks of direction) counts as undrawable.
     pub fn shape(&self, text: &str) -> Result<Run, Undrawable> {
+        if let Some(unseen) = text.chars().find(|c| leaves_no_trace(*c)) {
+            return Err(Undrawable(unseen.to_string()));
+        }
         let mut buffer = UnicodeBuffer::new();
         buffer.push_str(text);
         buffer.set_direction(Direction::LeftToRight);
@@ -106,6 +110,13 @@ impl Face {
     pub(super) fn font(&self) -> Font {
         self.font.clone()
     }
+}
+
+/// Characters a shaper drops or moves text by, so that page and text would differ.
+fn leaves_no_trace(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The bytes of the text that glyph `i` stands for.
@@ -190,6 +201,14 @@ mod tests {
     fn a_character_without_glyph_is_named() {
         assert_eq!(face().shape("Li 李").err(), Some(Undrawable("李".into())));
         assert_eq!(face().wrap("abc \u{10ffff}", 1.0).err(), Some(Undrawable("\u{10ffff}".into())));
+    }
+
+    #[test]
+    fn what_leaves_no_trace_on_the_page_is_refused() {
+        for c in ['\u{0}', '\t', '\n', '\u{ad}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{e0041}']
+        {
+            assert_eq!(face().shape(&format!("a{c}b")).err(), Some(Undrawable(c.to_string())));
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Pages as lists of placed items, and their writing as one PDF/A-3a and PDF/UA-1 file through krilla.
 //! Points from the upper left corner of A4. Knows nothing of certificates; draws no clock and no chance.
 
+use std::sync::Arc;
+
 use jiff::civil::Date;
 use krilla::Document;
 use krilla::SerializeSettings;
@@ -16,7 +18,7 @@ use krilla::surface::Surface;
 use krilla::tagging::{Artifact, ArtifactType, ContentTag, Identifier, SpanTag};
 
 use super::face::Run;
-use super::stationery::{Stationery, Weight};
+use super::stationery::{EMBLEM_UNITS, Stationery, Weight};
 use super::tags::Tags;
 use crate::barcode::qr::QrCode;
 
@@ -36,7 +38,7 @@ impl Ink {
 #[derive(Debug, Clone)]
 pub struct Line {
     /// The text and its glyphs.
-    pub run: Run,
+    pub run: Arc<Run>,
     /// The weight it was shaped in.
     pub weight: Weight,
     /// Size in points.
@@ -151,7 +153,7 @@ pub fn write(
         association_kind: AssociationKind::Data,
         data: attachment.bytes.into(),
         modification_date: Some(day),
-        compress: Some(true),
+        compress: Some(false),
         location: None,
     });
     let mut bytes = document.finish().map_err(|error| SheetError::Conformance(format!("{error:?}")))?;
@@ -278,20 +280,22 @@ impl Pen<'_> {
     }
 
     fn code(&mut self, code: &QrCode, corner: (f32, f32), side: f32) -> Result<Identifier, SheetError> {
+        // In modules, so that the numbers are short: they are written and compressed for every certificate.
         let module = side / code.side as f32;
         let mut path = PathBuilder::new();
         for (row, stretches) in code.rows.iter().enumerate() {
             for (first, count) in stretches {
-                let (x, y) = (corner.0 + *first as f32 * module, corner.1 + row as f32 * module);
-                let rect = Rect::from_xywh(x, y, *count as f32 * module, module);
+                let rect = Rect::from_xywh(*first as f32, row as f32, *count as f32, 1.0);
                 path.push_rect(rect.ok_or(SheetError::Geometry)?);
             }
         }
         let path = path.finish().ok_or(SheetError::Geometry)?;
         self.fill(Ink::BLACK);
+        self.surface.push_transform(&Transform::from_row(module, 0.0, 0.0, module, corner.0, corner.1));
         let id = self.surface.start_tagged(ContentTag::Other);
         self.surface.draw_path(&path);
         self.surface.end_tagged();
+        self.surface.pop();
         Ok(id)
     }
 
@@ -314,7 +318,8 @@ impl Pen<'_> {
     fn emblem(&mut self, corner: (f32, f32), side: f32, ink: Ink) {
         self.fill(ink);
         self.surface.start_tagged(artifact(ArtifactType::Layout));
-        self.surface.push_transform(&Transform::from_row(side, 0.0, 0.0, side, corner.0, corner.1));
+        let unit = side / EMBLEM_UNITS;
+        self.surface.push_transform(&Transform::from_row(unit, 0.0, 0.0, unit, corner.0, corner.1));
         for outline in self.stationery.emblem().outlines() {
             self.surface.draw_path(outline);
         }

@@ -1,10 +1,13 @@
 //! What every page of an authority has in common: the typefaces and the pale emblem behind the text.
 //! Read once, then shared; the emblem in the repository is invented, no real arms.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use krilla::geom::{Path, PathBuilder};
 use usvg::tiny_skia_path::PathSegment;
 
-use super::face::{Face, NotAFont};
+use super::face::{Face, NotAFont, Run, Undrawable};
 
 /// Noto Sans Regular (OFL).
 pub const SANS_REGULAR: &[u8] = include_bytes!("../../fonts/NotoSans-Regular.ttf");
@@ -22,14 +25,24 @@ pub enum Weight {
     Bold,
 }
 
-/// Typefaces and emblem.
+/// Typefaces and emblem, and the texts that stand on every page, shaped once.
 pub struct Stationery {
     regular: Face,
     bold: Face,
     emblem: Emblem,
+    standing: RwLock<HashMap<Standing, Arc<[Arc<Run>]>>>,
 }
 
-/// A drawing in one colour, as outlines within a square of side 1.
+/// How many standing texts are kept: more than all forms have, so that a mistake cannot fill the memory.
+const STANDING_MAX: usize = 512;
+
+/// A standing text in a weight, broken at a width (the bits of its f32).
+type Standing = (Weight, u32, String);
+
+/// Units on each side of an emblem's square; outlines are rounded to them, which is finer than any printer.
+pub(super) const EMBLEM_UNITS: f32 = 1000.0;
+
+/// A drawing in one colour, as outlines within a square.
 pub struct Emblem {
     outlines: Vec<Path>,
 }
@@ -52,7 +65,25 @@ impl Stationery {
             regular: Face::load(SANS_REGULAR)?,
             bold: Face::load(SANS_BOLD)?,
             emblem: Emblem::from_svg(EMBLEM)?,
+            standing: RwLock::default(),
         })
+    }
+
+    /// The lines of a text of the form (a label, a heading, a remark), shaped once and kept. Never for what an
+    /// entry says: names are not kept.
+    pub fn standing(&self, weight: Weight, text: &str, width_em: f32) -> Result<Arc<[Arc<Run>]>, Undrawable> {
+        let key = (weight, width_em.to_bits(), text.to_owned());
+        let known = self.standing.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        if let Some(lines) = known {
+            return Ok(lines);
+        }
+        let lines: Arc<[Arc<Run>]> =
+            self.face(weight).wrap(text, width_em)?.into_iter().map(Arc::new).collect();
+        let mut kept = self.standing.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < STANDING_MAX {
+            kept.insert(key, Arc::clone(&lines));
+        }
+        Ok(lines)
     }
 
     /// The face of a weight.
@@ -74,7 +105,7 @@ impl Emblem {
         let tree = usvg::Tree::from_str(svg, &usvg::Options::default())?;
         let side = tree.size().width().max(tree.size().height());
         let mut outlines = Vec::new();
-        collect(tree.root(), 1.0 / side, &mut outlines);
+        collect(tree.root(), EMBLEM_UNITS / side, &mut outlines);
         Ok(Self { outlines })
     }
 
@@ -88,8 +119,8 @@ fn collect(group: &usvg::Group, scale: f32, outlines: &mut Vec<Path>) {
         match node {
             usvg::Node::Group(group) => collect(group, scale, outlines),
             usvg::Node::Path(path) if path.fill().is_some() => {
-                let to_unit = path.abs_transform().post_scale(scale, scale);
-                outlines.extend(path.data().clone().transform(to_unit).and_then(|path| outline(&path)));
+                let to_square = path.abs_transform().post_scale(scale, scale);
+                outlines.extend(path.data().clone().transform(to_square).and_then(|path| outline(&path)));
             }
             _ => {}
         }
@@ -100,10 +131,12 @@ fn outline(path: &usvg::tiny_skia_path::Path) -> Option<Path> {
     let mut builder = PathBuilder::new();
     for segment in path.segments() {
         match segment {
-            PathSegment::MoveTo(p) => builder.move_to(p.x, p.y),
-            PathSegment::LineTo(p) => builder.line_to(p.x, p.y),
-            PathSegment::QuadTo(c, p) => builder.quad_to(c.x, c.y, p.x, p.y),
-            PathSegment::CubicTo(a, b, p) => builder.cubic_to(a.x, a.y, b.x, b.y, p.x, p.y),
+            PathSegment::MoveTo(p) => builder.move_to(p.x.round(), p.y.round()),
+            PathSegment::LineTo(p) => builder.line_to(p.x.round(), p.y.round()),
+            PathSegment::QuadTo(c, p) => builder.quad_to(c.x.round(), c.y.round(), p.x.round(), p.y.round()),
+            PathSegment::CubicTo(a, b, p) => {
+                builder.cubic_to(a.x.round(), a.y.round(), b.x.round(), b.y.round(), p.x.round(), p.y.round())
+            }
             PathSegment::Close => builder.close(),
         }
     }
@@ -125,6 +158,19 @@ mod tests {
     fn a_broken_font_or_emblem_is_an_error() {
         assert_eq!(Face::load(b"no font").err(), Some(NotAFont));
         assert!(Emblem::from_svg("<svg").is_err());
+    }
+
+    #[test]
+    fn a_standing_text_is_kept_and_their_number_is_limited() {
+        let stationery = Stationery::load().unwrap();
+        let first = stationery.standing(Weight::Regular, "Geburtsname", 100.0).unwrap();
+        let again = stationery.standing(Weight::Regular, "Geburtsname", 100.0).unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(stationery.standing(Weight::Regular, "Ort, Tag der Geburt", 5.0).unwrap().len(), 3);
+        for i in 0..STANDING_MAX + 10 {
+            stationery.standing(Weight::Bold, &i.to_string(), 100.0).unwrap();
+        }
+        assert_eq!(stationery.standing.read().unwrap().len(), STANDING_MAX);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The cursor that sets lines on pages: columns, page breaks, what each page carries besides its text.
 
+use std::sync::Arc;
+
 use super::{ACROSS, ComposeError, LABEL_RIGHT, PAGE_END, RIGHT, SMALL, SPECIMEN, TITLE_Y, VALUE_LEFT};
 use crate::pdf::face::Run;
-use crate::pdf::sheet::{A4, Ink, Item, Line, Sheet};
+use crate::pdf::sheet::{A4, Ink, Item, Line, Sheet, SheetError};
 use crate::pdf::stationery::{Stationery, Weight};
 
 /// Side of the emblem, points; it stands where the form has its own, behind the rows.
@@ -18,7 +20,12 @@ pub(super) struct Style {
     pub(super) weight: Weight,
     pub(super) size: f32,
     pub(super) ink: Ink,
+    /// The text is one of the form, not of the entry: it is shaped once and kept.
+    pub(super) standing: bool,
 }
+
+/// Wider than any line: such a text is not broken.
+const UNBROKEN: f32 = 1e6;
 
 /// The two columns of the form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,25 +95,28 @@ impl<'a> Setter<'a> {
         self.sheet.items.push(item);
     }
 
-    /// Shapes a text; what cannot be drawn is said with `what` it is.
-    pub(super) fn shape(&self, what: &str, text: &str, style: Style) -> Result<Run, ComposeError> {
-        self.stationery
-            .face(style.weight)
-            .shape(text)
-            .map_err(|source| ComposeError::Undrawable { what: what.to_owned(), source })
+    /// Shapes a text as one line; what cannot be drawn is said with `what` it is.
+    pub(super) fn shape(&self, what: &str, text: &str, style: Style) -> Result<Arc<Run>, ComposeError> {
+        let lines = self.wrap(what, text, style, UNBROKEN)?;
+        lines.first().map(Arc::clone).ok_or(ComposeError::Sheet(SheetError::Geometry))
     }
 
+    /// Shapes a text in lines of at most `width` points.
     pub(super) fn wrap(
         &self,
         what: &str,
         text: &str,
         style: Style,
         width: f32,
-    ) -> Result<Vec<Run>, ComposeError> {
-        self.stationery
-            .face(style.weight)
-            .wrap(text, width / style.size)
-            .map_err(|source| ComposeError::Undrawable { what: what.to_owned(), source })
+    ) -> Result<Arc<[Arc<Run>]>, ComposeError> {
+        let width_em = width / style.size;
+        let lines = if style.standing {
+            self.stationery.standing(style.weight, text, width_em)
+        } else {
+            let lines = self.stationery.face(style.weight).wrap(text, width_em);
+            lines.map(|lines| lines.into_iter().map(Arc::new).collect())
+        };
+        lines.map_err(|source| ComposeError::Undrawable { what: what.to_owned(), source })
     }
 
     /// Shapes and sets a text on the present baseline.
@@ -121,7 +131,7 @@ impl<'a> Setter<'a> {
     }
 
     /// Sets a run on the present baseline.
-    pub(super) fn set(&self, run: Run, style: Style, column: Column) -> Line {
+    pub(super) fn set(&self, run: Arc<Run>, style: Style, column: Column) -> Line {
         let x = match column {
             Column::Label => LABEL_RIGHT - run.width_em() * style.size,
             Column::Value => VALUE_LEFT,
@@ -129,12 +139,12 @@ impl<'a> Setter<'a> {
         self.at(run, style, (x, self.y))
     }
 
-    pub(super) fn centred(&self, run: Run, style: Style, y: f32) -> Line {
+    pub(super) fn centred(&self, run: Arc<Run>, style: Style, y: f32) -> Line {
         let x = (A4.0 - run.width_em() * style.size) / 2.0;
         self.at(run, style, (x, y))
     }
 
-    pub(super) fn at(&self, run: Run, style: Style, (x, y): (f32, f32)) -> Line {
+    pub(super) fn at(&self, run: Arc<Run>, style: Style, (x, y): (f32, f32)) -> Line {
         Line { run, weight: style.weight, size: style.size, x, y, ink: style.ink }
     }
 

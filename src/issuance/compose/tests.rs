@@ -36,6 +36,16 @@ fn a_character_the_font_cannot_draw_stops_the_issue_with_its_field() {
 }
 
 #[test]
+fn an_empty_value_is_an_empty_cell() {
+    let mut request = sample::geburtsurkunde();
+    request.sections[2].rows[0].value = String::new();
+    request.sections[3].heading =
+        Some(crate::issuance::request::Heading { number: Some("1.".into()), text: String::new() });
+    let spans = spans(&composed("leer", &request).bytes);
+    assert!(spans.windows(2).any(|pair| pair == ["Geburtsname", "Vorname(n)"]));
+}
+
+#[test]
 fn an_unknown_form_or_section_is_refused() {
     let mut request = sample::geburtsurkunde();
     request.sections[0].id = "nirgends".into();
