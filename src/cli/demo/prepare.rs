@@ -166,7 +166,7 @@ pub(super) fn findable(
         let mut state = Value::Null;
         let settled = (0..ASKS_MAX).any(|_| {
             state = client.json(200, Request::get(address, &tokens.clerk)).unwrap_or_default();
-            let indexed = !member(member(&state, "states"), "indexed").is_null();
+            let indexed = !member(&state, "indexedAt").is_null();
             if !indexed {
                 // sleeps: over HTTP nothing tells when a document becomes findable
                 std::thread::sleep(ASK_EVERY);
@@ -176,7 +176,7 @@ pub(super) fn findable(
         if !settled {
             return Err(PrepareError::NotIndexed(address.clone(), state));
         }
-        flagged += usize::from(!member(member(&state, "states"), "flag").is_null());
+        flagged += usize::from(!member(&state, "flag").is_null());
     }
     Ok(flagged)
 }
