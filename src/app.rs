@@ -21,6 +21,7 @@ use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
 use crate::intake::receive::Receiver;
+use crate::issuance::answers::Answers;
 use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
@@ -90,6 +91,7 @@ pub struct App {
     receiver: Receiver,
     log: Arc<Log>,
     signers: Arc<dyn Signers>,
+    answers: Answers,
     sequencer: Background,
     _lock: File,
 }
@@ -129,6 +131,8 @@ impl App {
         let files = LogFiles::new(Arc::clone(&objects));
         let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
         // Whoever had the lease of an embedded database held the lock of this folder too.
+        let keys = vec![log_signer.verifier().clone()];
+        let answers = Answers::new(database.clone(), signers.trust(), keys, Arc::clone(&clock));
         let takeover = if url_is_embedded(&config) { Takeover::AtOnce } else { Takeover::WhenExpired };
         let sequencing = Sequencing {
             log: Arc::clone(&log),
@@ -140,7 +144,19 @@ impl App {
             takeover,
         };
         let sequencer = Background::start(|stop| sequencing.run(stop));
-        Ok(Self { config, random, database, keystore, vault, receiver, log, signers, sequencer, _lock: lock })
+        Ok(Self {
+            config,
+            random,
+            database,
+            keystore,
+            vault,
+            receiver,
+            log,
+            signers,
+            answers,
+            sequencer,
+            _lock: lock,
+        })
     }
 
     /// Starts to answer on the configured address.
@@ -169,6 +185,7 @@ impl App {
             vault: self.vault.clone(),
             receiver: self.receiver.clone(),
             log: Arc::clone(&self.log),
+            answers: self.answers.clone(),
         })
     }
 

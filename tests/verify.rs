@@ -3,6 +3,7 @@
 mod attacks;
 mod command;
 mod damage;
+mod public;
 
 use stammbuch::verify::Scope;
 use stammbuch::verify::problem::{Indication, SubIndication};

@@ -31,6 +31,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod verification;
 mod work;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ mod routes;
 mod server;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 pub use health::{Probe, Probes};
 pub use metrics::Metrics;

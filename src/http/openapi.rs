@@ -4,7 +4,7 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{documents, health, metrics, problem};
+use super::{documents, health, metrics, problem, verify};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -17,7 +17,10 @@ use super::{documents, health, metrics, problem};
         health::live,
         health::ready,
         metrics::metrics,
-        document
+        document,
+        verify::file,
+        verify::digest,
+        verify::number,
     ),
     components(schemas(problem::Body)),
     security(("bearer" = [])),

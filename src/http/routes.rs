@@ -6,7 +6,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
-use super::{documents, health, metrics, openapi};
+use super::{documents, health, metrics, openapi, verify};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -15,6 +15,10 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::POST, "/v1/documents", documents::upload),
         on(Method::GET, "/v1/documents/{id}", documents::metadata),
         on(Method::GET, "/v1/documents/{id}/content", documents::content),
+        // citizen: no token, nothing that identifies
+        on(Method::POST, "/v1/verify", verify::file),
+        on(Method::GET, "/v1/verify", verify::digest),
+        on(Method::GET, "/v1/verify/{number}", verify::number),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::domain::random::Random;
 use crate::intake::receive::Receiver;
+use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
 
@@ -36,6 +37,8 @@ pub struct Shared {
     pub receiver: Receiver,
     /// The verification log.
     pub log: Arc<Log>,
+    /// What the public may ask.
+    pub answers: Answers,
 }
 
 /// A running server.
@@ -63,6 +66,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let vault = web::Data::new(shared.vault);
     let receiver = web::Data::new(shared.receiver);
     let log = web::Data::from(shared.log);
+    let answers = web::Data::new(shared.answers);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -73,6 +77,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(vault.clone())
             .app_data(receiver.clone())
             .app_data(log.clone())
+            .app_data(answers.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))

@@ -213,7 +213,7 @@ impl Issuance {
         self.again(fixed.id).await?.stored.ok_or(IssueError::Unknown(fixed.id))
     }
 
-    async fn again(&self, id: CertificateId) -> Result<Certificate, IssueError> {
+    pub(crate) async fn again(&self, id: CertificateId) -> Result<Certificate, IssueError> {
         let found = self.database.read(move |tx| Box::pin(rows::by_id(tx, id))).await?;
         found.ok_or(IssueError::Unknown(id))
     }

@@ -18,7 +18,7 @@ use crate::tlog::{Proof, Salt};
 
 impl Office {
     /// Takes in an order, releases it and fixes its certificate, as `orders` does in one transaction.
-    async fn fix(&self, seed: u64) -> CertificateId {
+    pub(crate) async fn fix(&self, seed: u64) -> CertificateId {
         let random = SeededRandom::new(1000 + seed);
         let (order, id) = (OrderId::draw(&random), CertificateId::draw(&random));
         let (number, salt) = (VerificationNumber::draw(&random), Salt::draw(&random));

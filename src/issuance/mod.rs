@@ -1,5 +1,6 @@
 //! A released order becomes a certificate: compose, seal, log, store, deliver; each step durable before the next.
 
+pub mod answers;
 pub mod compose;
 pub mod fill;
 pub mod flow;

@@ -11,6 +11,7 @@ use crate::domain::certificate::Medium;
 use crate::domain::ids::AuthorityId;
 use crate::seal::signer::Signer;
 use crate::seal::{self, Profile};
+use crate::verify::Trust;
 
 /// Whose key signs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,19 @@ impl OpenedSigners {
         self.0.retain(|(whose, who, _)| *whose != authority || *who != by);
         self.0.push((authority, by, signer));
         self
+    }
+}
+
+impl OpenedSigners {
+    /// The roots above all of them: what the installation itself believes when it verifies.
+    pub fn trust(&self) -> Trust {
+        let mut trust = Trust::default();
+        for (_, _, signer) in &self.0 {
+            if let Some(root) = signer.chain().certificates().last() {
+                trust.add(root);
+            }
+        }
+        trust
     }
 }
 

@@ -41,6 +41,13 @@ impl Trust {
         self.roots.extend(Certificate::all_from_pem(pem)?);
         Ok(())
     }
+
+    /// Adds a certificate, once.
+    pub fn add(&mut self, root: &Certificate) {
+        if !self.roots.contains(root) {
+            self.roots.push(root.clone());
+        }
+    }
 }
 
 /// What is asked.
