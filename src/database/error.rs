@@ -120,12 +120,13 @@ fn from_engine(refusal: &dyn sqlx::error::DatabaseError) -> DatabaseError {
 
 /// Codes that say nothing against the statement. SQLite: the primary result code in the low byte (busy, locked,
 /// out of memory, read only, interrupted, input/output, corrupt, full, cannot open, protocol, not a database).
-/// PostgreSQL: SQLSTATE classes 08 (connection), 40 (deadlock, serialization), 53 (resources), 57 (operator), 58
+/// PostgreSQL: SQLSTATE classes 08 (connection), 28 and 3D (no longer let in, database gone), 40 (deadlock, serialization), 53 (resources), 57 (operator), 58
 /// (system), 25006 (read only: a standby) and 55P03 (lock timeout). Only a SQLSTATE has five characters.
 fn means_later(code: &str) -> bool {
     if code.len() == 5 {
         let class = code.get(..2).unwrap_or_default();
-        return matches!(class, "08" | "40" | "53" | "57" | "58") || matches!(code, "25006" | "55P03");
+        return matches!(class, "08" | "28" | "3D" | "40" | "53" | "57" | "58")
+            || matches!(code, "25006" | "55P03");
     }
     let primary = code.parse::<u32>().unwrap_or_default() & 0xff;
     matches!(primary, 5 | 6 | 7 | 8 | 9 | 10 | 11 | 13 | 14 | 15 | 26)

@@ -10,6 +10,8 @@ pub mod certificates;
 pub mod documents;
 pub mod entries;
 mod error;
+#[cfg(test)]
+mod fault_tests;
 pub mod idempotency;
 pub mod index;
 pub mod index_changes;
@@ -36,6 +38,7 @@ mod work;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -61,17 +64,17 @@ impl Database {
     /// Opens `sqlite:PATH` (created if missing, its folder is not) or `postgres://…` and applies what is missing
     /// of the schema. Must be called on a tokio runtime that lives as long as the database.
     pub async fn open(url: &str) -> Result<Self, DatabaseError> {
-        Self::open_with(url, &MAIN).await
+        Self::open_with(url, &MAIN, sqlite::BUSY).await
     }
 
     /// As [`Self::open`], for the database of the wrapped keys.
     pub async fn open_keystore(url: &str) -> Result<Self, DatabaseError> {
-        Self::open_with(url, &KEYSTORE).await
+        Self::open_with(url, &KEYSTORE, sqlite::BUSY).await
     }
 
-    async fn open_with(url: &str, schema: &Schema) -> Result<Self, DatabaseError> {
+    async fn open_with(url: &str, schema: &Schema, busy: Duration) -> Result<Self, DatabaseError> {
         let engine = if let Some(path) = url.strip_prefix("sqlite:").filter(|path| !path.is_empty()) {
-            Engine::Sqlite(sqlite::Sqlite::open(Path::new(path), schema).await?)
+            Engine::Sqlite(sqlite::Sqlite::open(Path::new(path), schema, busy).await?)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             Engine::Postgres(postgres::Postgres::open(url, schema).await?)
         } else {

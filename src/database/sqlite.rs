@@ -7,10 +7,12 @@ use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
@@ -20,7 +22,12 @@ use super::tx::{Link, Tx, sql};
 use super::work::{Answer, Work};
 
 /// How long a transaction waits for another process that writes, before it answers "unavailable".
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// Page cache of one connection, negative: in KiB.
+const CACHE_KIB: &str = "-16384";
+/// Pages of 4 KiB in the WAL before they are copied into the main file: a page that many commits change is copied
+/// once.
+const CHECKPOINT_PAGES: &str = "4000";
 /// Between two tries to open.
 const AGAIN: Duration = Duration::from_millis(20);
 /// Works that wait for the writer; more wait at the door.
@@ -47,7 +54,7 @@ pub(super) struct Sqlite {
 
 impl Sqlite {
     /// Opens or creates the file, brings its schema up to date and starts the writer.
-    pub(super) async fn open(path: &Path, schema: &Schema) -> Result<Self, DatabaseError> {
+    pub(super) async fn open(path: &Path, schema: &Schema, busy: Duration) -> Result<Self, DatabaseError> {
         let _alone = OPENING.lock().await;
         create_private(path)?;
         let options = SqliteConnectOptions::new()
@@ -55,13 +62,16 @@ impl Sqlite {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY)
+            .busy_timeout(busy)
             .statement_cache_capacity(500)
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", CACHE_KIB)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .disable_statement_logging();
-        let mut link = connect_patiently(&options).await?;
+        let mut link = connect_patiently(&options, busy).await?;
         migrate::sqlite(&mut link, schema).await?;
         let (queue, works) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(write_until_closed(link, options.clone(), works));
+        start_writer(write_until_closed(link, options.clone(), works))?;
         Ok(Self { queue, readers: Readers::new(options.pragma("query_only", "ON")) })
     }
 
@@ -95,15 +105,30 @@ fn create_private(path: &Path) -> Result<(), DatabaseError> {
 }
 
 /// Another process may be switching the same new file to WAL; SQLite answers "locked" to that without waiting.
-async fn connect_patiently(options: &SqliteConnectOptions) -> Result<SqliteConnection, DatabaseError> {
-    let last_try = Instant::now() + BUSY;
+async fn connect_patiently(
+    options: &SqliteConnectOptions,
+    busy: Duration,
+) -> Result<SqliteConnection, DatabaseError> {
+    let last_try = Instant::now() + busy;
     loop {
         match options.connect().await.map_err(DatabaseError::from) {
             // sleeps: another process holds the lock and gives no signal when it lets go
-            Err(error) if error.is_unavailable() && Instant::now() < last_try => sleep(AGAIN).await,
+            Err(error) if error.is_unavailable() && Instant::now() < last_try => {
+                // sleeps: SQLite has no signal for this
+                sleep(AGAIN).await;
+            }
             outcome => return outcome,
         }
     }
+}
+
+/// The writer has a thread of its own: after each statement it waits for the thread that SQLite runs on, and waking a
+/// thread that does nothing else costs half of waking a task among others (measured).
+fn start_writer(writing: impl Future<Output = ()> + Send + 'static) -> Result<(), DatabaseError> {
+    let runtime = Handle::current();
+    let started =
+        thread::Builder::new().name("stammbuch-writer".to_owned()).spawn(move || runtime.block_on(writing));
+    started.map(drop).map_err(|error| DatabaseError::Unavailable { reason: error.to_string() })
 }
 
 async fn write_until_closed(
@@ -158,7 +183,7 @@ async fn commit_together(
         let attempted = work.run(tx).await;
         next = if answers.len() + 1 < BATCH_MAX { next_work(queue, waiting_for_close) } else { None };
         let ended = end_work(tx, attempted.keep, next.is_some()).await;
-        let (own, all) = ended.map_or_else(|error| (Ok(()), Err(error)), |own| (own, Ok(())));
+        let (own, all) = ended.map_or_else(|error| (Ok(()), Err(given_up(error))), |own| (own, Ok(())));
         answers.push((attempted.answer, own));
         outcome = all;
         if let Err(error) = &outcome
@@ -171,6 +196,15 @@ async fn commit_together(
         answer(outcome.clone().and(own));
     }
     outcome
+}
+
+/// SQLite gives a whole transaction up when the disk is full or fails under one statement of it; what it then says
+/// about savepoints that are gone is no news for the callers.
+fn given_up(error: DatabaseError) -> DatabaseError {
+    if error.is_unavailable() {
+        return error;
+    }
+    DatabaseError::Unavailable { reason: format!("the group of works could not be committed: {error}") }
 }
 
 /// Ends the savepoint of one work and begins the next, or commits all of them. What the work left for later goes to
