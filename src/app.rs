@@ -2,6 +2,7 @@
 
 mod evidence;
 mod keys;
+mod search;
 mod system;
 
 use std::fs::{File, TryLockError};
@@ -28,6 +29,8 @@ use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
 use crate::issuance::signing::Signers;
 use crate::objects::{DiskStore, ObjectStore, Vault};
+use crate::search::index::IndexError;
+use search::Search;
 
 pub use keys::KeyFileError;
 pub use system::{SystemClock, SystemRandom};
@@ -76,6 +79,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The search index does not open.
+    #[error("the search index does not open")]
+    Index(#[from] IndexError),
     /// The counters clash.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -93,6 +99,7 @@ pub struct App {
     signers: Arc<dyn Signers>,
     answers: Answers,
     sequencer: Background,
+    search: Search,
     _lock: File,
 }
 
@@ -138,12 +145,13 @@ impl App {
             log: Arc::clone(&log),
             database: database.clone(),
             signer: log_signer,
-            clock,
+            clock: Arc::clone(&clock),
             interrupts: Arc::new(Uninterrupted),
             owner: random::bytes(random.as_ref()),
             takeover,
         };
         let sequencer = Background::start(|stop| sequencing.run(stop));
+        let search = Search::start(&config, &database, &vault, &clock, &random)?;
         Ok(Self {
             config,
             random,
@@ -155,6 +163,8 @@ impl App {
             signers,
             answers,
             sequencer,
+            sequencer,
+            search,
             _lock: lock,
         })
     }
@@ -184,6 +194,7 @@ impl App {
             database: self.database.clone(),
             vault: self.vault.clone(),
             receiver: self.receiver.clone(),
+            finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
             answers: self.answers.clone(),
         })
@@ -191,6 +202,7 @@ impl App {
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
+        self.search.stop().await;
         self.sequencer.stop().await;
         self.database.close().await;
         self.keystore.close().await;

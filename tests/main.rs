@@ -16,6 +16,8 @@ mod platform;
 #[cfg(test)]
 mod sealed;
 #[cfg(test)]
+mod search;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod verify;

@@ -59,6 +59,8 @@ callers! {
     Uploader = [Engine, Clerk, Registrar];
     /// Whoever may read the archive, as far as the levels of PStV § 14 go.
     Reader = [Engine, Clerk, Registrar];
+    /// Whoever may search the archive.
+    Searcher = [Clerk, Registrar, Auditor];
     /// Whoever may order a certificate, for themselves or for a citizen.
     Orderer = [Engine, Clerk, Registrar];
 }

@@ -12,6 +12,7 @@ mod observe;
 mod openapi;
 pub mod problem;
 mod routes;
+mod search;
 mod server;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{documents, health, metrics, problem, verify};
+use super::{documents, health, metrics, problem, search};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -14,6 +15,8 @@ use super::{documents, health, metrics, problem, verify};
         documents::upload,
         documents::metadata,
         documents::content,
+        search::by_query,
+        search::by_body,
         health::live,
         health::ready,
         metrics::metrics,

@@ -7,6 +7,7 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
 use super::{documents, health, metrics, openapi, verify};
+use super::{documents, health, metrics, openapi, search};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -19,6 +20,9 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::POST, "/v1/verify", verify::file),
         on(Method::GET, "/v1/verify", verify::digest),
         on(Method::GET, "/v1/verify/{number}", verify::number),
+        // clerk, registrar, auditor: the archive
+        on(Method::GET, "/v1/search", search::by_query),
+        on(Method::POST, "/v1/search", search::by_body),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

@@ -18,6 +18,7 @@ use crate::intake::receive::Receiver;
 use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
+use crate::search::find::Finder;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
@@ -35,6 +36,8 @@ pub struct Shared {
     pub vault: Vault,
     /// Receives evidence.
     pub receiver: Receiver,
+    /// The search.
+    pub finder: Finder,
     /// The verification log.
     pub log: Arc<Log>,
     /// What the public may ask.
@@ -65,6 +68,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let database = web::Data::new(shared.database);
     let vault = web::Data::new(shared.vault);
     let receiver = web::Data::new(shared.receiver);
+    let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
     let answers = web::Data::new(shared.answers);
     let server = HttpServer::new(move || {
@@ -76,6 +80,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(database.clone())
             .app_data(vault.clone())
             .app_data(receiver.clone())
+            .app_data(finder.clone())
             .app_data(log.clone())
             .app_data(answers.clone())
             .configure(|services| body::configure(&limits, services))

@@ -97,7 +97,7 @@ impl Indexer {
     }
 
     /// Compares the mark of the index with the changes of the database; empties an index of another history. To be
-    /// called once before the first [`Self::step`].
+    /// called once before the first [`Self::step`]; [`Self::start`] does.
     pub async fn agree(&self) -> Result<Agreement, IndexingError> {
         let mark = self.blocking(|index| index.mark()).await?;
         let agreement = if mark == Mark::NOTHING {
@@ -188,9 +188,11 @@ impl Indexer {
     }
 
     async fn run(self, mut stopped: watch::Receiver<bool>) {
-        let mut idle = 0_u32;
+        let (mut idle, mut agreed) = (0_u32, false);
         while !*stopped.borrow() {
-            match self.step().await {
+            let step = if agreed { self.step().await } else { self.agree().await.map(|_| 1) };
+            agreed |= step.is_ok();
+            match step {
                 Ok(0) => idle = idle.saturating_add(1),
                 Ok(_) => {
                     idle = 0;

@@ -2,6 +2,7 @@
 //! each hit in the database, read its page from the vault. Knows nothing of HTTP.
 
 mod cursor;
+mod record;
 mod snippet;
 #[cfg(test)]
 mod tests;
@@ -13,13 +14,16 @@ use serde::Serialize;
 
 use crate::database::index::{self as rows, Findable};
 use crate::database::{Database, DatabaseError};
+use crate::domain::clock::Clock;
 use crate::domain::ids::DocumentId;
+use crate::domain::random::Random;
 use crate::intake::texts::{self, TextError};
 use crate::objects::{KeyError, ObjectRef, Vault, VaultError};
 use crate::search::index::{Closeness, Found, Hit, IndexError, Place, Question, Reader, SearchBackend};
 use crate::search::query::{Query, QueryError, Remark, Understood, parse};
 
 use cursor::Cursor;
+pub use record::Asker;
 use snippet::Marker;
 pub use snippet::Snippet;
 
@@ -145,16 +149,30 @@ pub struct Finder {
     database: Database,
     vault: Vault,
     index: Arc<dyn SearchBackend>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
 }
 
 impl Finder {
     /// A search in `index`, which was filled from `database` and `vault`.
-    pub fn new(database: Database, vault: Vault, index: Arc<dyn SearchBackend>) -> Self {
-        Self { database, vault, index }
+    pub fn new(
+        database: Database,
+        vault: Vault,
+        index: Arc<dyn SearchBackend>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self { database, vault, index, clock, random }
     }
 
-    /// Answers `asked` for `reader`.
-    pub async fn find(&self, reader: Reader, asked: &Asked) -> Result<Answer, FindError> {
+    /// Answers `asked` for `reader`, once it is durably written down that `asker` has seen it.
+    pub async fn answer(&self, reader: Reader, asker: Asker, asked: &Asked) -> Result<Answer, FindError> {
+        let answer = self.find(reader, asked).await?;
+        self.record(reader, asker, asked, &answer).await?;
+        Ok(answer)
+    }
+
+    async fn find(&self, reader: Reader, asked: &Asked) -> Result<Answer, FindError> {
         if asked.limit == 0 || asked.limit > LIMIT_MAX {
             return Err(FindError::Limit { got: asked.limit });
         }

@@ -18,7 +18,7 @@ pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) database: Database,
     pub(crate) vault: Vault,
-    clock: Arc<FixedClock>,
+    pub(crate) clock: Arc<FixedClock>,
 }
 
 pub(crate) fn id(n: u8) -> DocumentId {

@@ -20,7 +20,8 @@ async fn filled(archive: &Archive, texts: &[(u8, &str)]) -> Finder {
     }
     let index = archive.index();
     archive.indexer(index.clone()).catch_up(&|_| {}).await.unwrap();
-    Finder::new(archive.database.clone(), archive.vault.clone(), index)
+    let random = std::sync::Arc::new(crate::domain::random::SeededRandom::new(2));
+    Finder::new(archive.database.clone(), archive.vault.clone(), index, archive.clock.clone(), random)
 }
 
 #[tokio::test]

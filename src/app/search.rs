@@ -1,0 +1,46 @@
+//! Wiring of the search: the index in its folder, the job that fills it, and what answers questions.
+
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::domain::clock::Clock;
+use crate::domain::random::Random;
+use crate::intake::index::{Indexer, Indexing};
+use crate::objects::Vault;
+use crate::search::find::Finder;
+use crate::search::index::{IndexError, SearchBackend, TantivyBackend, TantivyLimits};
+
+/// The search at work.
+pub(super) struct Search {
+    pub(super) finder: Finder,
+    indexing: Indexing,
+}
+
+impl Search {
+    /// Opens the index and starts the job on the present runtime.
+    pub(super) fn start(
+        config: &Config,
+        database: &Database,
+        vault: &Vault,
+        clock: &Arc<dyn Clock>,
+        random: &Arc<dyn Random>,
+    ) -> Result<Self, IndexError> {
+        let index = TantivyBackend::open(&config.path(&config.search.folder), TantivyLimits::default())?;
+        let index: Arc<dyn SearchBackend> = Arc::new(index);
+        let finder = Finder::new(
+            database.clone(),
+            vault.clone(),
+            Arc::clone(&index),
+            Arc::clone(clock),
+            Arc::clone(random),
+        );
+        let indexer = Indexer::new(database.clone(), vault.clone(), index, Arc::clone(clock));
+        Ok(Self { finder, indexing: indexer.start() })
+    }
+
+    /// Finishes the commit that is being written.
+    pub(super) async fn stop(self) {
+        self.indexing.stop().await;
+    }
+}
