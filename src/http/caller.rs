@@ -61,6 +61,10 @@ callers! {
     Reader = [Engine, Clerk, Registrar];
     /// Whoever may search the archive.
     Searcher = [Clerk, Registrar, Auditor];
+    /// Whoever brings copies of register entries.
+    Registering = [Engine, Registrar];
+    /// Whoever reads copies of register entries.
+    EntryReader = [Clerk, Registrar];
     /// Whoever may order a certificate, for themselves or for a citizen.
     Orderer = [Engine, Clerk, Registrar];
 }

@@ -6,6 +6,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{documents, health, metrics, problem, verify};
 use super::{documents, health, metrics, problem, search};
+use super::{certificates, documents, entries, health, log, metrics, orders, problem};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -17,6 +18,18 @@ use super::{documents, health, metrics, problem, search};
         documents::content,
         search::by_query,
         search::by_body,
+        entries::put,
+        entries::add,
+        entries::get,
+        orders::place,
+        orders::get,
+        orders::release,
+        certificates::issue,
+        certificates::get,
+        certificates::pdf,
+        certificates::proof,
+        log::checkpoint,
+        log::tile,
         health::live,
         health::ready,
         metrics::metrics,

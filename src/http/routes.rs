@@ -8,9 +8,11 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 use super::problem::{Kind, Problem};
 use super::{documents, health, metrics, openapi, verify};
 use super::{documents, health, metrics, openapi, search};
+use super::{certificates, documents, entries, health, log, metrics, openapi, orders};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
+    const ENTRY: &str = "/v1/entries/{register}/{office}/{year}/{number}";
     vec![
         // engine, clerk, registrar: evidence
         on(Method::POST, "/v1/documents", documents::upload),
@@ -23,6 +25,21 @@ pub(crate) fn table() -> Vec<Route> {
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),
+        // engine, register
+        on(Method::PUT, ENTRY, entries::put),
+        on(Method::POST, "/v1/entries/{register}/{office}/{year}/{number}/subsequent", entries::add),
+        on(Method::GET, ENTRY, entries::get),
+        on(Method::POST, "/v1/orders", orders::place),
+        on(Method::GET, "/v1/orders/{id}", orders::get),
+        // registrar
+        on(Method::POST, "/v1/orders/{id}/release", orders::release),
+        on(Method::POST, "/v1/certificates", certificates::issue),
+        on(Method::GET, "/v1/certificates/{id}", certificates::get),
+        on(Method::GET, "/v1/certificates/{id}/pdf", certificates::pdf),
+        on(Method::GET, "/v1/certificates/{id}/proof", certificates::proof),
+        // everybody
+        on(Method::GET, "/log/checkpoint", log::checkpoint),
+        on(Method::GET, "/log/tile/{tile:.*}", log::tile),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),
