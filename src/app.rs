@@ -1,6 +1,7 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
 mod evidence;
+mod issuing;
 mod keys;
 mod search;
 mod system;
@@ -27,10 +28,12 @@ use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
-use crate::issuance::signing::Signers;
 use crate::objects::{DiskStore, ObjectStore, Vault};
 use crate::search::index::IndexError;
 use search::Search;
+use crate::orders::Orders;
+use crate::pdf::stationery::StationeryError;
+use crate::register::copies::Copies;
 
 pub use keys::KeyFileError;
 pub use system::{SystemClock, SystemRandom};
@@ -63,6 +66,9 @@ pub enum StartError {
         /// Why.
         source: DatabaseError,
     },
+    /// Typefaces or emblem cannot be read.
+    #[error(transparent)]
+    Stationery(#[from] StationeryError),
     /// The object store does not open.
     #[error("the object store {folder} does not open")]
     Objects {
@@ -100,6 +106,10 @@ pub struct App {
     answers: Answers,
     sequencer: Background,
     search: Search,
+    orders: Orders,
+    copies: Copies,
+    sequencer: Background,
+    finisher: Background,
     _lock: File,
 }
 
@@ -152,6 +162,17 @@ impl App {
         };
         let sequencer = Background::start(|stop| sequencing.run(stop));
         let search = Search::start(&config, &database, &vault, &clock, &random)?;
+        let parts = issuing::Parts {
+            database: database.clone(),
+            vault: vault.clone(),
+            log: Arc::clone(&log),
+            signers,
+            clock,
+            random: Arc::clone(&random),
+        };
+        let (orders, copies) = issuing::open(&config, parts)?;
+        let issuance = orders.issuance.clone();
+        let finisher = Background::start(|stop| issuing::finish_begun(issuance, stop));
         Ok(Self {
             config,
             random,
@@ -165,6 +186,10 @@ impl App {
             sequencer,
             sequencer,
             search,
+            orders,
+            copies,
+            sequencer,
+            finisher,
             _lock: lock,
         })
     }
@@ -175,11 +200,6 @@ impl App {
         let failed = |source| StartError::Listen { address: address.to_string(), source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         http::serve(&self.config, self.shared()?, listener).map_err(failed)
-    }
-
-    /// The keys that certificates are signed with.
-    pub fn signers(&self) -> Arc<dyn Signers> {
-        Arc::clone(&self.signers)
     }
 
     fn shared(&self) -> Result<Shared, StartError> {
@@ -197,12 +217,15 @@ impl App {
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
             answers: self.answers.clone(),
+            orders: self.orders.clone(),
+            copies: self.copies.clone(),
         })
     }
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
         self.search.stop().await;
+        self.finisher.stop().await;
         self.sequencer.stop().await;
         self.database.close().await;
         self.keystore.close().await;

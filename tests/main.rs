@@ -6,11 +6,19 @@ mod actors;
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod configuration;
+#[cfg(test)]
+mod entries;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
 use crate::search::find::Finder;
+use crate::orders::Orders;
+use crate::register::copies::Copies;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
@@ -42,6 +44,10 @@ pub struct Shared {
     pub log: Arc<Log>,
     /// What the public may ask.
     pub answers: Answers,
+    /// Orders and certificates.
+    pub orders: Orders,
+    /// Copies of register entries.
+    pub copies: Copies,
 }
 
 /// A running server.
@@ -71,6 +77,8 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
     let answers = web::Data::new(shared.answers);
+    let orders = web::Data::new(shared.orders);
+    let copies = web::Data::new(shared.copies);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -83,6 +91,8 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(finder.clone())
             .app_data(log.clone())
             .app_data(answers.clone())
+            .app_data(orders.clone())
+            .app_data(copies.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))

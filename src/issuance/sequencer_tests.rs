@@ -288,9 +288,9 @@ async fn a_leaf_of_one_subject_and_kind_cannot_be_queued_twice() {
         let at = bench.clock.now();
         let again = bench.database.write(move |tx| {
             Box::pin(async move {
-                    rows::enqueue(tx, &0u64.to_be_bytes(), &leaf(7), at);
-                    Ok::<_, DatabaseError>(())
-                })
+                rows::enqueue(tx, &0u64.to_be_bytes(), &leaf(7), at);
+                Ok::<_, DatabaseError>(())
+            })
         });
         assert!(again.await.unwrap_err().is_unique());
     })
