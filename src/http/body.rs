@@ -90,7 +90,7 @@ impl FromRequest for JsonBody {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, body: &mut dev::Payload) -> Self::Future {
-        let suits = request.content_type().is_empty() || request.mime_type().is_ok_and(|sent| is_json(sent));
+        let suits = request.content_type().is_empty() || request.mime_type().is_ok_and(is_json);
         let bytes = Bytes::from_request(request, body);
         Box::pin(async move {
             if !suits {
