@@ -108,6 +108,8 @@ pub struct App {
     search: Search,
     orders: Orders,
     copies: Copies,
+    signers: Arc<dyn Signers>,
+    answers: Answers,
     sequencer: Background,
     finisher: Background,
     _lock: File,
@@ -190,6 +192,9 @@ impl App {
             copies,
             sequencer,
             finisher,
+            signers,
+            answers,
+            sequencer,
             _lock: lock,
         })
     }
@@ -219,6 +224,7 @@ impl App {
             answers: self.answers.clone(),
             orders: self.orders.clone(),
             copies: self.copies.clone(),
+            answers: self.answers.clone(),
         })
     }
 

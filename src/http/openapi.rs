@@ -7,6 +7,7 @@ use utoipa::{Modify, OpenApi};
 use super::{documents, health, metrics, problem, verify};
 use super::{documents, health, metrics, problem, search};
 use super::{certificates, documents, entries, health, log, metrics, orders, problem};
+use super::{documents, health, metrics, problem, verify};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]

@@ -9,6 +9,7 @@ use super::problem::{Kind, Problem};
 use super::{documents, health, metrics, openapi, verify};
 use super::{documents, health, metrics, openapi, search};
 use super::{certificates, documents, entries, health, log, metrics, openapi, orders};
+use super::{documents, health, metrics, openapi, verify};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -40,6 +41,10 @@ pub(crate) fn table() -> Vec<Route> {
         // everybody
         on(Method::GET, "/log/checkpoint", log::checkpoint),
         on(Method::GET, "/log/tile/{tile:.*}", log::tile),
+        // citizen: no token, nothing that identifies
+        on(Method::POST, "/v1/verify", verify::file),
+        on(Method::GET, "/v1/verify", verify::digest),
+        on(Method::GET, "/v1/verify/{number}", verify::number),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

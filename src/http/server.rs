@@ -48,6 +48,8 @@ pub struct Shared {
     pub orders: Orders,
     /// Copies of register entries.
     pub copies: Copies,
+    /// What the public may ask.
+    pub answers: Answers,
 }
 
 /// A running server.
@@ -79,6 +81,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let answers = web::Data::new(shared.answers);
     let orders = web::Data::new(shared.orders);
     let copies = web::Data::new(shared.copies);
+    let answers = web::Data::new(shared.answers);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -93,6 +96,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(answers.clone())
             .app_data(orders.clone())
             .app_data(copies.clone())
+            .app_data(answers.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))
