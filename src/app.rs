@@ -2,6 +2,7 @@
 
 mod evidence;
 mod issuing;
+mod inspect;
 mod keys;
 mod search;
 mod system;
@@ -35,6 +36,7 @@ use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
 
+pub use inspect::Inspection;
 pub use keys::KeyFileError;
 pub use system::{SystemClock, SystemRandom};
 
@@ -127,11 +129,7 @@ impl App {
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
         let master = keys::master(&config, random.as_ref())?;
         let signers = Arc::new(keys::signers(&config)?);
-        let open = |which| move |source| StartError::Database { which, source };
-        let url = config.database_url(&config.database.url);
-        let database = Database::open(&url).await.map_err(open("database"))?;
-        let url = config.database_url(&config.keystore.url);
-        let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
+        let (database, keystore) = open_databases(&config).await?;
         let objects = open_objects(&config)?;
         let vault = Vault::new(
             Arc::clone(&objects),
@@ -252,6 +250,15 @@ fn lock(config: &Config) -> Result<File, StartError> {
 
 fn url_is_embedded(config: &Config) -> bool {
     config.database.url.starts_with("sqlite:")
+}
+
+async fn open_databases(config: &Config) -> Result<(Database, Database), StartError> {
+    let open = |which| move |source| StartError::Database { which, source };
+    let url = config.database_url(&config.database.url);
+    let database = Database::open(&url).await.map_err(open("database"))?;
+    let url = config.database_url(&config.keystore.url);
+    let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
+    Ok((database, keystore))
 }
 
 fn open_objects(config: &Config) -> Result<Arc<dyn ObjectStore>, StartError> {

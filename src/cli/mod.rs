@@ -3,6 +3,7 @@
 //! To add one: a `mod`, a variant of `Command` and its line in `run`.
 
 mod bench;
+mod check;
 pub mod demo;
 mod diagnostics;
 mod extract_child;
@@ -33,6 +34,7 @@ pub struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     Bench(bench::Args),
+    Check(check::Args),
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
@@ -62,6 +64,7 @@ impl Program {
     /// Runs the subcommand; `Ok` carries the exit code.
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
+            Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
