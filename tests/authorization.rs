@@ -39,6 +39,7 @@ const CASES: &[(&str, &str, &[Role])] = &[
     ("GET", "/log/tile/{tile:.*}", NOBODY),
     ("POST", "/v1/documents", ARCHIVE),
     ("GET", "/v1/documents/{id}", ARCHIVE),
+    ("GET", "/v1/documents/{id}/text", &[Role::Engine, Role::Clerk, Role::Registrar]),
     ("GET", "/v1/documents/{id}/content", ARCHIVE),
     ("POST", "/v1/verify", NOBODY),
     ("GET", "/v1/verify", NOBODY),

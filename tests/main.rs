@@ -11,6 +11,13 @@ mod certificates;
 mod configuration;
 #[cfg(test)]
 mod entries;
+mod census;
+#[cfg(test)]
+mod configuration;
+#[cfg(test)]
+mod documents;
+#[cfg(test)]
+mod durability;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]

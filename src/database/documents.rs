@@ -178,6 +178,38 @@ pub async fn is_referenced(tx: &mut Tx, object: ObjectId) -> Result<bool, Databa
     Ok(row.bind(object).optional(tx).await?.is_some())
 }
 
+/// How many rows of each kind there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Census {
+    /// Documents.
+    pub documents: u64,
+    /// Objects that documents or certificates refer to.
+    pub objects: u64,
+    /// Acts in the audit trail.
+    pub acts: u64,
+    /// Jobs that wait, run or were set aside.
+    pub jobs: u64,
+    /// Idempotency keys that are remembered.
+    pub idempotency_keys: u64,
+}
+
+/// Counts the rows of all authorities.
+pub async fn census(tx: &mut Tx) -> Result<Census, DatabaseError> {
+    let row = sql(
+        "SELECT (SELECT COUNT(*) FROM documents) AS documents, (SELECT COUNT(*) FROM objects) AS objects,
+                          (SELECT COUNT(*) FROM audit) AS acts, (SELECT COUNT(*) FROM jobs) AS jobs,
+                          (SELECT COUNT(*) FROM idempotency) AS idempotency_keys",
+    );
+    let row = row.one(tx).await?;
+    Ok(Census {
+        documents: row.get("documents")?,
+        objects: row.get("objects")?,
+        acts: row.get("acts")?,
+        jobs: row.get("jobs")?,
+        idempotency_keys: row.get("idempotency_keys")?,
+    })
+}
+
 fn document(row: &Row) -> Result<Document, DatabaseError> {
     let date = row.get::<Option<String>>("doc_date")?;
     let unfit = |_| DatabaseError::Column { column: "doc_date".into(), reason: "is no date".into() };

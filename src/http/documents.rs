@@ -23,8 +23,10 @@ use crate::database::documents::{self, Document};
 use crate::database::idempotency::StoredAnswer;
 use crate::database::{Database, DatabaseError};
 use crate::domain::ids::DocumentId;
+use crate::intake::extract::PageText;
 use crate::intake::receive::{Kept, ReceiveError, Receiver};
-use crate::objects::VaultError;
+use crate::intake::texts;
+use crate::objects::{ObjectRef, VaultError};
 
 /// The route template, as scope of idempotency keys.
 const ROUTE: &str = "/v1/documents";
@@ -119,6 +121,31 @@ pub struct Flag {
     /// When.
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
+}
+
+/// The text of a document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentText)]
+pub struct Text {
+    /// The pages that have text, in their order.
+    pages: Vec<PageOfText>,
+}
+
+/// The text of a page.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentPage)]
+pub struct PageOfText {
+    /// Counted from 1.
+    number: u32,
+    /// In reading order, lines separated by line feeds.
+    text: String,
+}
+
+impl From<Vec<PageText>> for Text {
+    fn from(pages: Vec<PageText>) -> Self {
+        let pages = pages.into_iter();
+        Self { pages: pages.map(|PageText { number, text }| PageOfText { number, text }).collect() }
+    }
 }
 
 /// A file as `multipart/form-data`.
@@ -263,6 +290,30 @@ pub(crate) async fn content(
 ) -> Result<HttpResponse, Problem> {
     let document = read_by(&reader, &request, &receiver, id.into_inner(), "document.content.read").await?;
     content::answer(&receiver.vault, &document, request.headers()).await
+}
+
+/// The text that was read out of a document, page by page.
+#[utoipa::path(get, path = "/v1/documents/{id}/text", tag = "documents",
+    params(("id" = String, Path, description = "32 hex digits")),
+    responses(
+        (status = 200, body = Text),
+        (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "It was not read yet, or could not be", body = ProblemBody, content_type = "application/problem+json"),
+    ),
+    security(("bearer" = [])))]
+pub(crate) async fn text(
+    reader: Reader,
+    request: HttpRequest,
+    id: web::Path<DocumentId>,
+    receiver: web::Data<Receiver>,
+) -> Result<web::Json<Text>, Problem> {
+    let document = read_by(&reader, &request, &receiver, id.into_inner(), "document.text.read").await?;
+    let not_read = || Kind::StateConflict.problem().detail("its text was not read yet").expected("extracted");
+    let extracted = document.extracted.as_ref().ok_or_else(not_read)?;
+    let Some(object) = extracted.text else { return Ok(web::Json(Text { pages: Vec::new() })) };
+    let at = ObjectRef::beside(document.authority, object, document.object);
+    let pages = texts::read_all(&receiver.vault, at).await.map_err(|error| Problem::internal(&error))?;
+    Ok(web::Json(pages.into()))
 }
 
 /// Finds a document and writes the reading down, durably, before anything of it is answered.

@@ -31,6 +31,7 @@ use super::{documents, health, metrics, problem, verify};
         certificates::proof,
         log::checkpoint,
         log::tile,
+        documents::text,
         health::live,
         health::ready,
         metrics::metrics,

@@ -45,6 +45,7 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::POST, "/v1/verify", verify::file),
         on(Method::GET, "/v1/verify", verify::digest),
         on(Method::GET, "/v1/verify/{number}", verify::number),
+        on(Method::GET, "/v1/documents/{id}/text", documents::text),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

@@ -6,4 +6,5 @@ pub mod index;
 pub mod media_type;
 pub mod process;
 pub mod receive;
+pub mod sweep;
 pub mod texts;

@@ -7,13 +7,15 @@ mod seal;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub use open::OpenObject;
 pub use seal::SealingWriter;
 
 use super::format::{Damage, SegmentKey, header};
 use super::keys::{KeyError, KeyRows, MasterKeys};
 use super::path::ObjectPath;
-use super::store::{ObjectStore, StoreError};
+use super::store::{Listed, ObjectStore, StoreError};
 use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, ObjectId};
@@ -172,6 +174,28 @@ impl Vault {
             self.0.keys.delete(vec![at.object]).await?;
         }
         Ok(self.0.store.delete(&path_of(at.object)?).await?)
+    }
+
+    /// Objects of one of the 256 folders and when they were written, by the store's clock. For housekeeping.
+    pub async fn stored(&self, bucket: u8) -> Result<Vec<(ObjectId, Timestamp)>, VaultError> {
+        let listed = self.0.store.list(&format!("{FOLDER}/{bucket:02x}")).await?;
+        let object = |line: &Listed| line.path.as_str().rsplit('/').next()?.parse().ok();
+        Ok(listed.iter().filter_map(|line| Some((object(line)?, line.written_at))).collect())
+    }
+
+    /// Objects that have a key and when it was made, in the order of their ids. For housekeeping.
+    pub async fn keys_after(
+        &self,
+        after: Option<ObjectId>,
+        max: u32,
+    ) -> Result<Vec<(ObjectId, Timestamp)>, VaultError> {
+        Ok(self.0.keys.list(after, max).await?)
+    }
+
+    /// Removes an object that nothing refers to, whosever it was: its key, if it has one, and its bytes.
+    pub async fn forget(&self, object: ObjectId) -> Result<(), VaultError> {
+        self.0.keys.delete(vec![object]).await?;
+        Ok(self.0.store.delete(&path_of(object)?).await?)
     }
 
     #[cfg(test)]

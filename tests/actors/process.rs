@@ -88,6 +88,12 @@ impl ServerProcess {
         std::mem::take(&mut self.place)
     }
 
+    /// Kills it as [`Self::kill`] does, while others still speak with it.
+    pub fn kill_now(&self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
+    }
+
     /// Tells it to end (`SIGTERM`), waits, and gives how it ended, its log and the folder.
     pub fn terminate(mut self) -> (ExitStatus, Vec<String>, Place) {
         self.signal_to_end();

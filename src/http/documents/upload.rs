@@ -4,7 +4,8 @@ use actix_multipart::{Field, Multipart, MultipartError};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
-use futures_util::StreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 
 use super::super::digest;
 use super::super::problem::{Kind, Problem};
@@ -21,6 +22,10 @@ const KEY_CHARS_MAX: usize = 255;
 const FIELD_BYTES_MAX: usize = 8 * 1024;
 /// Parts of a form that are read.
 const PARTS_MAX: usize = 32;
+/// A line's end, then more line feeds than a boundary has characters (RFC 2046: 70, and two hyphens and a line's end).
+const PADDING: &[u8] =
+    b"\r\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\
+    \n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n";
 /// The name of the part that is the file, if the part has no file name.
 const CONTENT: &str = "content";
 
@@ -97,7 +102,8 @@ async fn from_form(
         let problem = Kind::DigestMalformed.problem();
         return Err(problem.detail("in a form the digest stands in the head of the part that is the file"));
     }
-    let mut form = Multipart::new(headers, payload);
+    // At the end of a body that was cut within a boundary the parser waits for ever; this lets it see that it was.
+    let mut form = Multipart::new(headers, payload.chain(stream::iter([Ok(Bytes::from_static(PADDING))])));
     let (mut uploaded, mut parts) = (None, 0);
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| broken(&error))?;

@@ -1,7 +1,6 @@
 //! What is sealed is read back, also in ranges; what was swapped, cut, grown, moved or changed is never given out.
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::super::format::{HEADER_BYTES, SEGMENT_BYTES, STORED_SEGMENT_BYTES};
 use super::super::keys::MemoryKeyRows;
