@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::access::Tokens;
@@ -29,6 +29,8 @@ use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
+use crate::issuance::signing::Signers;
+use crate::jobs::Running;
 use crate::objects::{DiskStore, ObjectStore, Vault};
 use crate::search::index::IndexError;
 use search::Search;
@@ -103,6 +105,7 @@ pub struct App {
     keystore: Database,
     vault: Vault,
     receiver: Receiver,
+    jobs: Running,
     log: Arc<Log>,
     signers: Arc<dyn Signers>,
     answers: Answers,
@@ -144,7 +147,7 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
         };
-        let receiver = evidence::receiver(&config, &evidence);
+        let (receiver, jobs) = evidence::start(&config, &evidence, Arc::new(Notify::new()));
         let files = LogFiles::new(Arc::clone(&objects));
         let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
         // Whoever had the lease of an embedded database held the lock of this folder too.
@@ -192,6 +195,9 @@ impl App {
             finisher,
             signers,
             answers,
+            jobs,
+            log,
+            signers,
             sequencer,
             _lock: lock,
         })
@@ -230,6 +236,7 @@ impl App {
     pub async fn close(self) {
         self.search.stop().await;
         self.finisher.stop().await;
+        self.jobs.stop().await;
         self.sequencer.stop().await;
         self.database.close().await;
         self.keystore.close().await;
