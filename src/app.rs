@@ -37,6 +37,8 @@ use search::Search;
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
+use crate::search::index::IndexError;
+use search::Search;
 
 pub use inspect::Inspection;
 pub use keys::KeyFileError;
@@ -117,6 +119,7 @@ pub struct App {
     answers: Answers,
     sequencer: Background,
     finisher: Background,
+    search: Search,
     _lock: File,
 }
 
@@ -201,6 +204,8 @@ impl App {
             sequencer,
             _lock: lock,
         })
+        let search = Search::start(&config, &database, &vault, &clock, &random)?;
+        Ok(Self { config, random, database, keystore, vault, log, signers, sequencer, search, _lock: lock })
     }
 
     /// Starts to answer on the configured address.
@@ -237,6 +242,7 @@ impl App {
         self.search.stop().await;
         self.finisher.stop().await;
         self.jobs.stop().await;
+        self.search.stop().await;
         self.sequencer.stop().await;
         self.database.close().await;
         self.keystore.close().await;

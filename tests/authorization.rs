@@ -44,6 +44,8 @@ const CASES: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/verify", NOBODY),
     ("GET", "/v1/verify", NOBODY),
     ("GET", "/v1/verify/{number}", NOBODY),
+    ("GET", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
+    ("POST", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
     ("GET", "/health/live", NOBODY),
     ("GET", "/health/ready", NOBODY),
     ("GET", "/metrics", NOBODY),

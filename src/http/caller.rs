@@ -65,6 +65,8 @@ callers! {
     Registering = [Engine, Registrar];
     /// Whoever reads copies of register entries.
     EntryReader = [Clerk, Registrar];
+    /// Whoever may search the archive.
+    Searcher = [Clerk, Registrar, Auditor];
     /// Whoever may order a certificate, for themselves or for a citizen.
     Orderer = [Engine, Clerk, Registrar];
 }

@@ -8,6 +8,7 @@ use super::{documents, health, metrics, problem, verify};
 use super::{documents, health, metrics, problem, search};
 use super::{certificates, documents, entries, health, log, metrics, orders, problem};
 use super::{documents, health, metrics, problem, verify};
+use super::{documents, health, metrics, problem, search};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -32,6 +33,8 @@ use super::{documents, health, metrics, problem, verify};
         log::checkpoint,
         log::tile,
         documents::text,
+        search::by_query,
+        search::by_body,
         health::live,
         health::ready,
         metrics::metrics,

@@ -10,6 +10,7 @@ use super::{documents, health, metrics, openapi, verify};
 use super::{documents, health, metrics, openapi, search};
 use super::{certificates, documents, entries, health, log, metrics, openapi, orders};
 use super::{documents, health, metrics, openapi, verify};
+use super::{documents, health, metrics, openapi, search};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -46,6 +47,9 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::GET, "/v1/verify", verify::digest),
         on(Method::GET, "/v1/verify/{number}", verify::number),
         on(Method::GET, "/v1/documents/{id}/text", documents::text),
+        // clerk, registrar, auditor: the archive
+        on(Method::GET, "/v1/search", search::by_query),
+        on(Method::POST, "/v1/search", search::by_body),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

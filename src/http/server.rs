@@ -21,6 +21,7 @@ use crate::objects::Vault;
 use crate::search::find::Finder;
 use crate::orders::Orders;
 use crate::register::copies::Copies;
+use crate::search::find::Finder;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
