@@ -1,8 +1,8 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
 mod evidence;
-mod issuing;
 mod inspect;
+mod issuing;
 mod keys;
 mod search;
 mod system;
@@ -12,7 +12,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::access::Tokens;
@@ -29,7 +29,6 @@ use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
-use crate::issuance::signing::Signers;
 use crate::jobs::Running;
 use crate::objects::{DiskStore, ObjectStore, Vault};
 use crate::search::index::IndexError;
@@ -38,6 +37,8 @@ use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
 use crate::search::index::IndexError;
+use crate::tlog::LogSigner;
+use crate::web::PublicTrust;
 use search::Search;
 
 pub use inspect::Inspection;
@@ -115,8 +116,8 @@ pub struct App {
     search: Search,
     orders: Orders,
     copies: Copies,
-    signers: Arc<dyn Signers>,
     answers: Answers,
+    page_trust: PublicTrust,
     sequencer: Background,
     finisher: Background,
     search: Search,
@@ -144,13 +145,14 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&random),
         );
+        let search = Search::start(&config, &database, &vault, &clock, &random)?;
         let evidence = evidence::Parts {
             database: database.clone(),
             vault: vault.clone(),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
         };
-        let (receiver, jobs) = evidence::start(&config, &evidence, Arc::new(Notify::new()));
+        let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
         let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
         // Whoever had the lease of an embedded database held the lock of this folder too.
@@ -168,6 +170,12 @@ impl App {
         };
         let sequencer = Background::start(|stop| sequencing.run(stop));
         let search = Search::start(&config, &database, &vault, &clock, &random)?;
+        let log_key = log_signer.verifier().clone();
+        let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
+        let answers =
+            Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
+        let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
+        let sequencer = start_sequencer(&config, &log, &database, log_signer, (&clock, random.as_ref()));
         let parts = issuing::Parts {
             database: database.clone(),
             vault: vault.clone(),
@@ -186,6 +194,7 @@ impl App {
             keystore,
             vault,
             receiver,
+            jobs,
             log,
             signers,
             answers,
@@ -194,18 +203,13 @@ impl App {
             search,
             orders,
             copies,
+            answers,
+            page_trust,
             sequencer,
             finisher,
-            signers,
-            answers,
-            jobs,
-            log,
-            signers,
-            sequencer,
+            search,
             _lock: lock,
         })
-        let search = Search::start(&config, &database, &vault, &clock, &random)?;
-        Ok(Self { config, random, database, keystore, vault, log, signers, sequencer, search, _lock: lock })
     }
 
     /// Starts to answer on the configured address.
@@ -234,6 +238,7 @@ impl App {
             orders: self.orders.clone(),
             copies: self.copies.clone(),
             answers: self.answers.clone(),
+            page_trust: self.page_trust.clone(),
         })
     }
 
@@ -272,6 +277,27 @@ async fn open_databases(config: &Config) -> Result<(Database, Database), StartEr
     let url = config.database_url(&config.keystore.url);
     let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
     Ok((database, keystore))
+}
+
+fn start_sequencer(
+    config: &Config,
+    log: &Arc<Log>,
+    database: &Database,
+    signer: Arc<LogSigner>,
+    (clock, random): (&Arc<dyn Clock>, &dyn Random),
+) -> Background {
+    // Whoever had the lease of an embedded database held the lock of this folder too.
+    let takeover = if url_is_embedded(config) { Takeover::AtOnce } else { Takeover::WhenExpired };
+    let sequencing = Sequencing {
+        log: Arc::clone(log),
+        database: database.clone(),
+        signer,
+        clock: Arc::clone(clock),
+        interrupts: Arc::new(Uninterrupted),
+        owner: random::bytes(random),
+        takeover,
+    };
+    Background::start(|stop| sequencing.run(stop))
 }
 
 fn open_objects(config: &Config) -> Result<Arc<dyn ObjectStore>, StartError> {

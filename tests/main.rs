@@ -6,12 +6,9 @@ mod actors;
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
-mod certificates;
-#[cfg(test)]
-mod configuration;
-#[cfg(test)]
-mod entries;
 mod census;
+#[cfg(test)]
+mod certificates;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
@@ -19,7 +16,11 @@ mod documents;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod entries;
+#[cfg(test)]
 mod extraction;
+#[cfg(test)]
+mod judges;
 #[cfg(test)]
 mod log;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod check;
 pub mod demo;
 mod diagnostics;
 mod extract_child;
+mod issue;
 mod serve;
 mod verify;
 
@@ -38,6 +39,7 @@ enum Command {
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
+    Issue(issue::Args),
     Serve(serve::Args),
     Verify(verify::Args),
 }
@@ -68,6 +70,7 @@ impl Program {
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
+            Command::Issue(args) => issue::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Verify(args) => verify::run(&args),
         }

@@ -14,6 +14,7 @@ mod metrics;
 mod observe;
 mod openapi;
 mod orders;
+mod pages;
 pub mod problem;
 mod routes;
 mod search;

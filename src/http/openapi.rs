@@ -9,6 +9,7 @@ use super::{documents, health, metrics, problem, search};
 use super::{certificates, documents, entries, health, log, metrics, orders, problem};
 use super::{documents, health, metrics, problem, verify};
 use super::{documents, health, metrics, problem, search};
+use super::{certificates, documents, entries, health, log, metrics, orders, pages, problem, search, verify};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -20,6 +21,7 @@ use super::{documents, health, metrics, problem, search};
         documents::content,
         search::by_query,
         search::by_body,
+        documents::text,
         entries::put,
         entries::add,
         entries::get,
@@ -32,7 +34,6 @@ use super::{documents, health, metrics, problem, search};
         certificates::proof,
         log::checkpoint,
         log::tile,
-        documents::text,
         search::by_query,
         search::by_body,
         health::live,
@@ -42,6 +43,10 @@ use super::{documents, health, metrics, problem, search};
         verify::file,
         verify::digest,
         verify::number,
+        pages::page,
+        pages::trust,
+        pages::number,
+        pages::file,
     ),
     components(schemas(problem::Body)),
     security(("bearer" = [])),

@@ -11,6 +11,7 @@ use super::{documents, health, metrics, openapi, search};
 use super::{certificates, documents, entries, health, log, metrics, openapi, orders};
 use super::{documents, health, metrics, openapi, verify};
 use super::{documents, health, metrics, openapi, search};
+use super::{certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, verify};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -27,6 +28,7 @@ pub(crate) fn table() -> Vec<Route> {
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),
+        on(Method::GET, "/v1/documents/{id}/text", documents::text),
         // engine, register
         on(Method::PUT, ENTRY, entries::put),
         on(Method::POST, "/v1/entries/{register}/{office}/{year}/{number}/subsequent", entries::add),
@@ -46,7 +48,10 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::POST, "/v1/verify", verify::file),
         on(Method::GET, "/v1/verify", verify::digest),
         on(Method::GET, "/v1/verify/{number}", verify::number),
-        on(Method::GET, "/v1/documents/{id}/text", documents::text),
+        on(Method::GET, "/v", pages::page),
+        on(Method::GET, "/v/trust.json", pages::trust),
+        on(Method::GET, "/v/{number}", pages::number),
+        on(Method::GET, "/static/{name}", pages::file),
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),

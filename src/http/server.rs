@@ -22,6 +22,7 @@ use crate::search::find::Finder;
 use crate::orders::Orders;
 use crate::register::copies::Copies;
 use crate::search::find::Finder;
+use crate::web::PublicTrust;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
@@ -51,6 +52,8 @@ pub struct Shared {
     pub copies: Copies,
     /// What the public may ask.
     pub answers: Answers,
+    /// What the page in the browser checks against.
+    pub page_trust: PublicTrust,
 }
 
 /// A running server.
@@ -83,6 +86,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let orders = web::Data::new(shared.orders);
     let copies = web::Data::new(shared.copies);
     let answers = web::Data::new(shared.answers);
+    let page_trust = web::Data::new(shared.page_trust);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -98,6 +102,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(orders.clone())
             .app_data(copies.clone())
             .app_data(answers.clone())
+            .app_data(page_trust.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))
