@@ -31,8 +31,6 @@ use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
 use crate::jobs::Running;
 use crate::objects::{DiskStore, ObjectStore, Vault};
-use crate::search::index::IndexError;
-use search::Search;
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
@@ -110,10 +108,6 @@ pub struct App {
     receiver: Receiver,
     jobs: Running,
     log: Arc<Log>,
-    signers: Arc<dyn Signers>,
-    answers: Answers,
-    sequencer: Background,
-    search: Search,
     orders: Orders,
     copies: Copies,
     answers: Answers,
@@ -154,22 +148,6 @@ impl App {
         };
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
-        let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
-        // Whoever had the lease of an embedded database held the lock of this folder too.
-        let keys = vec![log_signer.verifier().clone()];
-        let answers = Answers::new(database.clone(), signers.trust(), keys, Arc::clone(&clock));
-        let takeover = if url_is_embedded(&config) { Takeover::AtOnce } else { Takeover::WhenExpired };
-        let sequencing = Sequencing {
-            log: Arc::clone(&log),
-            database: database.clone(),
-            signer: log_signer,
-            clock: Arc::clone(&clock),
-            interrupts: Arc::new(Uninterrupted),
-            owner: random::bytes(random.as_ref()),
-            takeover,
-        };
-        let sequencer = Background::start(|stop| sequencing.run(stop));
-        let search = Search::start(&config, &database, &vault, &clock, &random)?;
         let log_key = log_signer.verifier().clone();
         let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
         let answers =
@@ -196,11 +174,6 @@ impl App {
             receiver,
             jobs,
             log,
-            signers,
-            answers,
-            sequencer,
-            sequencer,
-            search,
             orders,
             copies,
             answers,
@@ -234,7 +207,6 @@ impl App {
             receiver: self.receiver.clone(),
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
-            answers: self.answers.clone(),
             orders: self.orders.clone(),
             copies: self.copies.clone(),
             answers: self.answers.clone(),
@@ -244,7 +216,6 @@ impl App {
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
-        self.search.stop().await;
         self.finisher.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;

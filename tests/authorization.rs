@@ -14,14 +14,6 @@ const DESK: &[Role] = &[Role::Engine, Role::Clerk, Role::Registrar];
 
 /// Method, template and the roles that may; nobody means that no token is needed.
 const CASES: &[(&str, &str, &[Role])] = &[
-    ("POST", "/v1/documents", ARCHIVE),
-    ("GET", "/v1/documents/{id}", ARCHIVE),
-    ("GET", "/v1/documents/{id}/content", ARCHIVE),
-    ("POST", "/v1/verify", NOBODY),
-    ("GET", "/v1/verify", NOBODY),
-    ("GET", "/v1/verify/{number}", NOBODY),
-    ("GET", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
-    ("POST", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
     ("POST", "/v1/documents", DESK),
     ("GET", "/v1/documents/{id}", DESK),
     ("GET", "/v1/documents/{id}/content", DESK),

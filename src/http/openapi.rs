@@ -4,11 +4,6 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{documents, health, metrics, problem, verify};
-use super::{documents, health, metrics, problem, search};
-use super::{certificates, documents, entries, health, log, metrics, orders, problem};
-use super::{documents, health, metrics, problem, verify};
-use super::{documents, health, metrics, problem, search};
 use super::{certificates, documents, entries, health, log, metrics, orders, pages, problem, search, verify};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
@@ -19,8 +14,6 @@ use super::{certificates, documents, entries, health, log, metrics, orders, page
         documents::upload,
         documents::metadata,
         documents::content,
-        search::by_query,
-        search::by_body,
         documents::text,
         entries::put,
         entries::add,

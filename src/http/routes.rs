@@ -6,11 +6,6 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
-use super::{documents, health, metrics, openapi, verify};
-use super::{documents, health, metrics, openapi, search};
-use super::{certificates, documents, entries, health, log, metrics, openapi, orders};
-use super::{documents, health, metrics, openapi, verify};
-use super::{documents, health, metrics, openapi, search};
 use super::{certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, verify};
 
 /// Every route.
@@ -21,13 +16,6 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::POST, "/v1/documents", documents::upload),
         on(Method::GET, "/v1/documents/{id}", documents::metadata),
         on(Method::GET, "/v1/documents/{id}/content", documents::content),
-        // citizen: no token, nothing that identifies
-        on(Method::POST, "/v1/verify", verify::file),
-        on(Method::GET, "/v1/verify", verify::digest),
-        on(Method::GET, "/v1/verify/{number}", verify::number),
-        // clerk, registrar, auditor: the archive
-        on(Method::GET, "/v1/search", search::by_query),
-        on(Method::POST, "/v1/search", search::by_body),
         on(Method::GET, "/v1/documents/{id}/text", documents::text),
         // engine, register
         on(Method::PUT, ENTRY, entries::put),

@@ -18,7 +18,6 @@ use crate::intake::receive::Receiver;
 use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
-use crate::search::find::Finder;
 use crate::orders::Orders;
 use crate::register::copies::Copies;
 use crate::search::find::Finder;
@@ -44,8 +43,6 @@ pub struct Shared {
     pub finder: Finder,
     /// The verification log.
     pub log: Arc<Log>,
-    /// What the public may ask.
-    pub answers: Answers,
     /// Orders and certificates.
     pub orders: Orders,
     /// Copies of register entries.
@@ -82,7 +79,6 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let receiver = web::Data::new(shared.receiver);
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
-    let answers = web::Data::new(shared.answers);
     let orders = web::Data::new(shared.orders);
     let copies = web::Data::new(shared.copies);
     let answers = web::Data::new(shared.answers);
@@ -98,7 +94,6 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(receiver.clone())
             .app_data(finder.clone())
             .app_data(log.clone())
-            .app_data(answers.clone())
             .app_data(orders.clone())
             .app_data(copies.clone())
             .app_data(answers.clone())
