@@ -186,6 +186,9 @@ fn ranges_and_conditions_are_answered_as_http_says() {
     assert_eq!((head.status, head.body.len(), head.header("content-length")), (200, 0, "200000"));
 }
 
+/// Path, headers, body; status and name of the problem.
+type Bad<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], u16, &'a str);
+
 #[test]
 fn what_breaks_a_rule_is_named_and_leaves_nothing() {
     let server = Server::start_with(|config| config.limits.upload_bytes_max = 100_000);
@@ -196,7 +199,7 @@ fn what_breaks_a_rule_is_named_and_leaves_nothing() {
     let long_key = "k".repeat(256);
     let named = [("Content-Disposition", "attachment; filename=scan.png")];
     let documents = "/v1/documents";
-    let bad: &[(&str, &[(&str, &str)], &[u8], u16, &str)] = &[
+    let bad: &[Bad<'_>] = &[
         (documents, &[], b"", 422, "empty-file"),
         (documents, &[("Repr-Digest", &wrong)], TEXT, 422, "digest-mismatch"),
         (documents, &[("Content-Digest", &wrong)], TEXT, 422, "digest-mismatch"),

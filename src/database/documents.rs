@@ -90,7 +90,7 @@ pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result
 }
 
 /// Writes a new document; its object must be noted.
-pub async fn insert(tx: &mut Tx, document: &Document) -> Result<(), DatabaseError> {
+pub fn insert(tx: &mut Tx, document: &Document) {
     sql("INSERT INTO documents (id, authority, object, media_type, file_name, title, kind, reference, doc_date,
              file, entry, restriction, received_at, received_by, stored_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
@@ -109,9 +109,7 @@ pub async fn insert(tx: &mut Tx, document: &Document) -> Result<(), DatabaseErro
     .bind(document.received_at)
     .bind(&document.received_by)
     .bind(document.stored_at)
-    .execute(tx)
-    .await?;
-    Ok(())
+    .later(tx);
 }
 
 /// The document, if it is one of the authority's.

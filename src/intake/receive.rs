@@ -21,7 +21,6 @@ use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
 use crate::domain::random::Random;
-use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
@@ -43,8 +42,6 @@ pub struct Receiver {
     pub random: Arc<dyn Random>,
     /// The largest document, in bytes.
     pub bytes_max: u64,
-    /// Told that there is a job; without it the runner finds the job when it looks the next time.
-    pub jobs: Option<Wake>,
 }
 
 /// What the sender claims about the bytes.
@@ -221,9 +218,6 @@ impl Receiver {
             // If this fails, the sweep removes it after the grace period.
             let _ = self.vault.delete(fresh).await;
         }
-        if let Some(jobs) = &self.jobs {
-            jobs.wake();
-        }
         outcome.map(|(kept, _)| kept)
     }
 
@@ -333,7 +327,7 @@ async fn write_rows(
     job: &NewJob,
 ) -> Result<Document, DatabaseError> {
     document.object = documents::keep_object(tx, sealed, document.stored_at).await?;
-    documents::insert(tx, &document).await?;
+    documents::insert(tx, &document);
     audit::append(tx, act).await?;
     jobs::enqueue(tx, job, document.stored_at).await?;
     Ok(document)

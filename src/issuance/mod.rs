@@ -2,7 +2,6 @@
 
 pub mod answers;
 pub mod compose;
-pub mod deliver;
 pub mod fill;
 pub mod flow;
 pub mod form;

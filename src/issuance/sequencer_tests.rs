@@ -54,10 +54,7 @@ impl Bench {
         let at = self.clock.now();
         for number in numbers {
             let queued = self.database.write(move |tx| {
-                Box::pin(async move {
-                    rows::enqueue(tx, &number.to_be_bytes(), &leaf(number), at);
-                    Ok::<_, DatabaseError>(())
-                })
+                Box::pin(async move { rows::enqueue(tx, &number.to_be_bytes(), &leaf(number), at).await })
             });
             queued.await.unwrap();
         }
@@ -287,10 +284,7 @@ async fn a_leaf_of_one_subject_and_kind_cannot_be_queued_twice() {
         bench.queue(0..1).await;
         let at = bench.clock.now();
         let again = bench.database.write(move |tx| {
-            Box::pin(async move {
-                rows::enqueue(tx, &0u64.to_be_bytes(), &leaf(7), at);
-                Ok::<_, DatabaseError>(())
-            })
+            Box::pin(async move { rows::enqueue(tx, &0u64.to_be_bytes(), &leaf(7), at).await })
         });
         assert!(again.await.unwrap_err().is_unique());
     })

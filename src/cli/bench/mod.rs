@@ -2,7 +2,10 @@
 //!
 //! To add one: a `mod`, a variant of `Bench` and its line in `run`.
 
+mod own_server;
 mod seal;
+mod start;
+mod upload;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -22,11 +25,15 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Bench {
     Seal(seal::Args),
+    Start(start::Args),
+    Upload(upload::Args),
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     match &args.bench {
         Bench::Seal(args) => seal::run(args),
+        Bench::Start(args) => start::run(args),
+        Bench::Upload(args) => upload::run(args),
     }
 }
 

@@ -48,7 +48,11 @@ async fn keep(db: &Database, sealed: Sealed) -> ObjectId {
 }
 
 async fn write(db: &Database, document: Document) {
-    db.write(move |tx| Box::pin(async move { insert(tx, &document).await })).await.unwrap();
+    let work = db.write::<_, DatabaseError, _>(move |tx| {
+        insert(tx, &document);
+        Box::pin(async { Ok(()) })
+    });
+    work.await.unwrap();
 }
 
 async fn read(db: &Database, whose: u8, number: u8) -> Option<Document> {

@@ -76,11 +76,6 @@ impl Extractor {
         Self { program, limits, slots: Arc::new(Semaphore::new(concurrency.max(1))) }
     }
 
-    /// What each child may use.
-    pub const fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
     /// The text of the file that `input` yields, or why there is none.
     ///
     /// # Errors
