@@ -1,6 +1,8 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
 mod evidence;
+mod inspect;
+mod issuing;
 mod keys;
 mod search;
 mod system;
@@ -27,11 +29,17 @@ use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
-use crate::issuance::signing::Signers;
+use crate::jobs::Running;
 use crate::objects::{DiskStore, ObjectStore, Vault};
+use crate::orders::Orders;
+use crate::pdf::stationery::StationeryError;
+use crate::register::copies::Copies;
 use crate::search::index::IndexError;
+use crate::tlog::LogSigner;
+use crate::web::PublicTrust;
 use search::Search;
 
+pub use inspect::Inspection;
 pub use keys::KeyFileError;
 pub use system::{SystemClock, SystemRandom};
 
@@ -63,6 +71,9 @@ pub enum StartError {
         /// Why.
         source: DatabaseError,
     },
+    /// Typefaces or emblem cannot be read.
+    #[error(transparent)]
+    Stationery(#[from] StationeryError),
     /// The object store does not open.
     #[error("the object store {folder} does not open")]
     Objects {
@@ -95,10 +106,14 @@ pub struct App {
     keystore: Database,
     vault: Vault,
     receiver: Receiver,
+    jobs: Running,
     log: Arc<Log>,
-    signers: Arc<dyn Signers>,
+    orders: Orders,
+    copies: Copies,
     answers: Answers,
+    page_trust: PublicTrust,
     sequencer: Background,
+    finisher: Background,
     search: Search,
     _lock: File,
 }
@@ -115,11 +130,7 @@ impl App {
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
         let master = keys::master(&config, random.as_ref())?;
         let signers = Arc::new(keys::signers(&config)?);
-        let open = |which| move |source| StartError::Database { which, source };
-        let url = config.database_url(&config.database.url);
-        let database = Database::open(&url).await.map_err(open("database"))?;
-        let url = config.database_url(&config.keystore.url);
-        let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
+        let (database, keystore) = open_databases(&config).await?;
         let objects = open_objects(&config)?;
         let vault = Vault::new(
             Arc::clone(&objects),
@@ -128,30 +139,32 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(&random),
         );
+        let search = Search::start(&config, &database, &vault, &clock, &random)?;
         let evidence = evidence::Parts {
             database: database.clone(),
             vault: vault.clone(),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
         };
-        let receiver = evidence::receiver(&config, &evidence);
+        let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
-        let log = Arc::new(Log::new(database.clone(), files, log_signer.verifier().clone()));
-        // Whoever had the lease of an embedded database held the lock of this folder too.
-        let keys = vec![log_signer.verifier().clone()];
-        let answers = Answers::new(database.clone(), signers.trust(), keys, Arc::clone(&clock));
-        let takeover = if url_is_embedded(&config) { Takeover::AtOnce } else { Takeover::WhenExpired };
-        let sequencing = Sequencing {
-            log: Arc::clone(&log),
+        let log_key = log_signer.verifier().clone();
+        let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
+        let answers =
+            Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
+        let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
+        let sequencer = start_sequencer(&config, &log, &database, log_signer, (&clock, random.as_ref()));
+        let parts = issuing::Parts {
             database: database.clone(),
-            signer: log_signer,
-            clock: Arc::clone(&clock),
-            interrupts: Arc::new(Uninterrupted),
-            owner: random::bytes(random.as_ref()),
-            takeover,
+            vault: vault.clone(),
+            log: Arc::clone(&log),
+            signers,
+            clock,
+            random: Arc::clone(&random),
         };
-        let sequencer = Background::start(|stop| sequencing.run(stop));
-        let search = Search::start(&config, &database, &vault, &clock, &random)?;
+        let (orders, copies) = issuing::open(&config, parts)?;
+        let issuance = orders.issuance.clone();
+        let finisher = Background::start(|stop| issuing::finish_begun(issuance, stop));
         Ok(Self {
             config,
             random,
@@ -159,10 +172,14 @@ impl App {
             keystore,
             vault,
             receiver,
+            jobs,
             log,
-            signers,
+            orders,
+            copies,
             answers,
+            page_trust,
             sequencer,
+            finisher,
             search,
             _lock: lock,
         })
@@ -174,11 +191,6 @@ impl App {
         let failed = |source| StartError::Listen { address: address.to_string(), source };
         let listener = TcpListener::bind(address).map_err(failed)?;
         http::serve(&self.config, self.shared()?, listener).map_err(failed)
-    }
-
-    /// The keys that certificates are signed with.
-    pub fn signers(&self) -> Arc<dyn Signers> {
-        Arc::clone(&self.signers)
     }
 
     fn shared(&self) -> Result<Shared, StartError> {
@@ -195,12 +207,17 @@ impl App {
             receiver: self.receiver.clone(),
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
+            orders: self.orders.clone(),
+            copies: self.copies.clone(),
             answers: self.answers.clone(),
+            page_trust: self.page_trust.clone(),
         })
     }
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
+        self.finisher.stop().await;
+        self.jobs.stop().await;
         self.search.stop().await;
         self.sequencer.stop().await;
         self.database.close().await;
@@ -222,6 +239,36 @@ fn lock(config: &Config) -> Result<File, StartError> {
 
 fn url_is_embedded(config: &Config) -> bool {
     config.database.url.starts_with("sqlite:")
+}
+
+async fn open_databases(config: &Config) -> Result<(Database, Database), StartError> {
+    let open = |which| move |source| StartError::Database { which, source };
+    let url = config.database_url(&config.database.url);
+    let database = Database::open(&url).await.map_err(open("database"))?;
+    let url = config.database_url(&config.keystore.url);
+    let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
+    Ok((database, keystore))
+}
+
+fn start_sequencer(
+    config: &Config,
+    log: &Arc<Log>,
+    database: &Database,
+    signer: Arc<LogSigner>,
+    (clock, random): (&Arc<dyn Clock>, &dyn Random),
+) -> Background {
+    // Whoever had the lease of an embedded database held the lock of this folder too.
+    let takeover = if url_is_embedded(config) { Takeover::AtOnce } else { Takeover::WhenExpired };
+    let sequencing = Sequencing {
+        log: Arc::clone(log),
+        database: database.clone(),
+        signer,
+        clock: Arc::clone(clock),
+        interrupts: Arc::new(Uninterrupted),
+        owner: random::bytes(random),
+        takeover,
+    };
+    Background::start(|stop| sequencing.run(stop))
 }
 
 fn open_objects(config: &Config) -> Result<Arc<dyn ObjectStore>, StartError> {

@@ -1,6 +1,7 @@
 //! Who takes part in the tests: a server of its own for each test, in this process or as the real program, and typed
 //! actors of two authorities who speak HTTP with it.
 
+pub mod desk;
 pub mod place;
 mod process;
 pub mod speak;

@@ -9,17 +9,34 @@ use crate::actors::Server;
 use crate::actors::speak::Actor;
 
 const NOBODY: &[Role] = &[];
-const ARCHIVE: &[Role] = &[Role::Engine, Role::Clerk, Role::Registrar];
+const REGISTERING: &[Role] = &[Role::Engine, Role::Registrar];
+const DESK: &[Role] = &[Role::Engine, Role::Clerk, Role::Registrar];
 
 /// Method, template and the roles that may; nobody means that no token is needed.
 const CASES: &[(&str, &str, &[Role])] = &[
-    ("POST", "/v1/documents", ARCHIVE),
-    ("GET", "/v1/documents/{id}", ARCHIVE),
-    ("GET", "/v1/documents/{id}/text", ARCHIVE),
-    ("GET", "/v1/documents/{id}/content", ARCHIVE),
+    ("POST", "/v1/documents", DESK),
+    ("GET", "/v1/documents/{id}", DESK),
+    ("GET", "/v1/documents/{id}/content", DESK),
+    ("GET", "/v1/documents/{id}/text", DESK),
+    ("PUT", "/v1/entries/{register}/{office}/{year}/{number}", REGISTERING),
+    ("POST", "/v1/entries/{register}/{office}/{year}/{number}/subsequent", REGISTERING),
+    ("GET", "/v1/entries/{register}/{office}/{year}/{number}", &[Role::Clerk, Role::Registrar]),
+    ("POST", "/v1/orders", DESK),
+    ("GET", "/v1/orders/{id}", DESK),
+    ("POST", "/v1/orders/{id}/release", &[Role::Registrar]),
+    ("POST", "/v1/certificates", &[Role::Registrar]),
+    ("GET", "/v1/certificates/{id}", DESK),
+    ("GET", "/v1/certificates/{id}/pdf", DESK),
+    ("GET", "/v1/certificates/{id}/proof", DESK),
+    ("GET", "/log/checkpoint", NOBODY),
+    ("GET", "/log/tile/{tile:.*}", NOBODY),
     ("POST", "/v1/verify", NOBODY),
     ("GET", "/v1/verify", NOBODY),
     ("GET", "/v1/verify/{number}", NOBODY),
+    ("GET", "/v", NOBODY),
+    ("GET", "/v/trust.json", NOBODY),
+    ("GET", "/v/{number}", NOBODY),
+    ("GET", "/static/{name}", NOBODY),
     ("GET", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
     ("POST", "/v1/search", &[Role::Clerk, Role::Registrar, Role::Auditor]),
     ("GET", "/health/live", NOBODY),

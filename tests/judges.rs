@@ -75,7 +75,7 @@ fn issue(demo: &Value, entry: &Value, kind: &str) -> Vec<u8> {
     });
     let order = json!({
         "entry": address, "kind": kind, "medium": medium, "omit": [], "purpose": "Prüfung durch Dritte",
-        "applicant": {"relation": "person", "over16": true}, "businessKey": "judges",
+        "applicant": {"relation": "vorfahre", "over16": true}, "businessKey": "judges",
     });
     let mut answer = ureq::post(format!("{url}/v1/certificates"))
         .config()
@@ -238,7 +238,8 @@ fn poppler_copies_out_each_name_code_point_by_code_point() {
     let program = pdftotext.arg("-layout").get_program().to_owned();
     let copies = entries();
     for certificate in &issued().certificates {
-        let page = text(&Command::new(&program).arg("-layout").arg(&certificate.file).arg("-").output().unwrap());
+        let page =
+            text(&Command::new(&program).arg("-layout").arg(&certificate.file).arg("-").output().unwrap());
         let words = page.split_whitespace().collect::<Vec<_>>().join(" ");
         for (field, value) in values(&copies, &certificate.entry) {
             assert!(words.contains(&value), "field {field}: {value:?} is not in {words}");

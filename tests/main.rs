@@ -8,15 +8,25 @@ mod authorization;
 #[cfg(test)]
 mod census;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod durability;
 #[cfg(test)]
+mod entries;
+#[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod judges;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
 mod openapi;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]

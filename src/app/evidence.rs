@@ -1,13 +1,22 @@
-//! Wiring of evidence: what receives documents.
+//! Wiring of evidence: what receives documents, and the jobs that read them out.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::config::Config;
+use tokio::sync::Notify;
+
+use crate::config::{self, Config};
 use crate::database::Database;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
-use crate::intake::receive::Receiver;
+use crate::intake::extract::{Extractor, Limits};
+use crate::intake::process::Processor;
+use crate::intake::receive::{EXTRACT_JOB, Receiver};
+use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
+
+/// The program that is running, also when its file was replaced meanwhile.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// The parts that evidence goes through.
 pub(super) struct Parts {
@@ -17,13 +26,38 @@ pub(super) struct Parts {
     pub(super) random: Arc<dyn Random>,
 }
 
-/// What receives documents.
-pub(super) fn receiver(config: &Config, parts: &Parts) -> Receiver {
-    Receiver {
-        vault: parts.vault.clone(),
-        database: parts.database.clone(),
-        clock: Arc::clone(&parts.clock),
-        random: Arc::clone(&parts.random),
+/// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
+pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Receiver, Running) {
+    let Parts { database, vault, clock, random } = parts;
+    let processor = Processor {
+        database: database.clone(),
+        vault: vault.clone(),
+        extractor: extractor(&config.extractor),
+        clock: Arc::clone(clock),
+        index,
+    };
+    let runner = Runner::new(database.clone(), Arc::clone(clock), Arc::clone(random), Patience::default())
+        .with(EXTRACT_JOB, config.extractor.children.max(1), Arc::new(processor));
+    let receiver = Receiver {
+        vault: vault.clone(),
+        database: database.clone(),
+        clock: Arc::clone(clock),
+        random: Arc::clone(random),
         bytes_max: config.limits.upload_bytes_max,
-    }
+        jobs: Some(runner.wake()),
+    };
+    (receiver, runner.start())
+}
+
+fn extractor(settings: &config::Extractor) -> Extractor {
+    let own = settings.program.as_os_str().is_empty();
+    let program = if own { PathBuf::from(THIS_PROGRAM) } else { settings.program.clone() };
+    let limits = Limits {
+        memory_bytes: settings.memory_mib << 20,
+        cpu_seconds: settings.cpu_seconds,
+        wall_ms: settings.wall_seconds * 1000,
+        text_bytes: settings.output_bytes_max,
+        ..Limits::default()
+    };
+    Extractor::new(program, limits, settings.children)
 }

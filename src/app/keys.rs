@@ -65,18 +65,23 @@ pub(super) fn master(config: &Config, random: &dyn Random) -> Result<MasterKeys,
 /// The key that signs checkpoints; made on the first start.
 pub(super) fn log(config: &Config, random: &dyn Random) -> Result<LogSigner, KeyFileError> {
     let path = config.path(&config.log.key_file);
-    let bad = |source| KeyFileError::Log { path: path.clone(), source };
+    if !path.exists() {
+        let bad = |source| KeyFileError::Log { path: path.clone(), source };
+        let (_, text) = LogSigner::generate(&config.log.origin, random).map_err(bad)?;
+        make_parent(&path)?;
+        create(&path, &text).map_err(|source| KeyFileError::File { path: path.clone(), source })?;
+    }
+    read_log(config)
+}
+
+/// The key that signs checkpoints, made before.
+pub(super) fn read_log(config: &Config) -> Result<LogSigner, KeyFileError> {
+    let path = config.path(&config.log.key_file);
     let origin = &config.log.origin;
-    let signer = match fs::read_to_string(&path) {
-        Ok(text) => LogSigner::parse(&text).map_err(bad)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let (signer, text) = LogSigner::generate(origin, random).map_err(bad)?;
-            make_parent(&path)?;
-            create(&path, &text).map_err(|source| KeyFileError::File { path: path.clone(), source })?;
-            signer
-        }
-        Err(source) => return Err(KeyFileError::File { path, source }),
-    };
+    let text =
+        fs::read_to_string(&path).map_err(|source| KeyFileError::File { path: path.clone(), source })?;
+    let signer =
+        LogSigner::parse(&text).map_err(|source| KeyFileError::Log { path: path.clone(), source })?;
     let got = signer.verifier().name().to_owned();
     if got == *origin {
         Ok(signer)

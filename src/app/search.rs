@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::clock::Clock;
@@ -15,6 +17,7 @@ use crate::search::index::{IndexError, SearchBackend, TantivyBackend, TantivyLim
 pub(super) struct Search {
     pub(super) finder: Finder,
     indexing: Indexing,
+    wake: Arc<Notify>,
 }
 
 impl Search {
@@ -36,7 +39,13 @@ impl Search {
             Arc::clone(random),
         );
         let indexer = Indexer::new(database.clone(), vault.clone(), index, Arc::clone(clock));
-        Ok(Self { finder, indexing: indexer.start() })
+        let wake = indexer.wake();
+        Ok(Self { finder, indexing: indexer.start(), wake })
+    }
+
+    /// To be notified of each change that the index has to take over.
+    pub(super) fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.wake)
     }
 
     /// Finishes the commit that is being written.

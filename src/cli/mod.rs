@@ -3,9 +3,11 @@
 //! To add one: a `mod`, a variant of `Command` and its line in `run`.
 
 mod bench;
+mod check;
 pub mod demo;
 mod diagnostics;
 mod extract_child;
+mod issue;
 mod serve;
 mod verify;
 
@@ -33,9 +35,11 @@ pub struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     Bench(bench::Args),
+    Check(check::Args),
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
+    Issue(issue::Args),
     Serve(serve::Args),
     Verify(verify::Args),
 }
@@ -62,9 +66,11 @@ impl Program {
     /// Runs the subcommand; `Ok` carries the exit code.
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
+            Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
+            Command::Issue(args) => issue::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Verify(args) => verify::run(&args),
         }

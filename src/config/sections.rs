@@ -85,9 +85,11 @@ section! {
 section! {
     /// The processes that read uploaded files, and the bounds of each.
     Extractor {
+        /// What is started for each file; empty: the running program itself.
+        program: PathBuf = PathBuf::new(),
         /// How many at a time.
         children: usize = 2,
-        /// Address space.
+        /// Writable memory.
         memory_mib: u64 = 256,
         /// Processor time.
         cpu_seconds: u64 = 30,

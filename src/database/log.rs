@@ -37,16 +37,15 @@ const fn kind_name(kind: LeafKind) -> &'static str {
     }
 }
 
-/// Queues `leaf`, which speaks of `subject`. One leaf of a kind and subject is all there can be.
-pub async fn enqueue(tx: &mut Tx, subject: &[u8], leaf: &Leaf, at: Timestamp) -> Result<(), DatabaseError> {
+/// Queues `leaf`, which speaks of `subject`. One leaf of a kind and subject is all there can be: a second one fails
+/// the work when it ends.
+pub fn enqueue(tx: &mut Tx, subject: &[u8], leaf: &Leaf, at: Timestamp) {
     sql("INSERT INTO log_entries (kind, subject, leaf, queued_at) VALUES ($1, $2, $3, $4)")
         .bind(kind_name(leaf.kind()))
         .bind(subject)
         .bind(leaf.as_bytes())
         .bind(at)
-        .execute(tx)
-        .await?;
-    Ok(())
+        .later(tx);
 }
 
 /// The index of the leaf of this kind and subject; none if it is not queued or has no index yet.

@@ -7,6 +7,7 @@ pub mod audit;
 pub mod authorities;
 mod bind;
 pub mod certificates;
+pub mod comparison;
 pub mod documents;
 pub mod entries;
 mod error;

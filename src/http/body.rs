@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use actix_web::dev::{self, ServiceRequest};
 use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError};
-use actix_web::{HttpMessage as _, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, Sleep};
 
 use super::problem::{Kind, Problem};
@@ -53,7 +54,7 @@ fn query(error: &QueryPayloadError) -> Problem {
 }
 
 /// Tells the field that is not known apart from all else that serde finds.
-fn shape(kind: Kind, message: &str) -> Problem {
+pub(crate) fn shape(kind: Kind, message: &str) -> Problem {
     let kind = if message.starts_with("unknown field ") { Kind::UnknownField } else { kind };
     kind.problem().detail(message)
 }
@@ -71,6 +72,41 @@ pub(crate) fn payload(error: &PayloadError) -> Problem {
         }
         _ => Kind::MalformedRequest.problem(),
     }
+}
+
+/// A whole body that is to be JSON, for flows that parse it by their own rules. Empty where none came.
+pub(crate) struct JsonBody(Bytes);
+
+impl std::ops::Deref for JsonBody {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromRequest for JsonBody {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, body: &mut dev::Payload) -> Self::Future {
+        let suits = request.content_type().is_empty() || request.mime_type().is_ok_and(is_json);
+        let bytes = Bytes::from_request(request, body);
+        Box::pin(async move {
+            if !suits {
+                return Err(Kind::ContentTypeUnsuitable.problem().expected("application/json"));
+            }
+            let bytes = bytes.await.map_err(|error| match error.as_error::<PayloadError>() {
+                Some(error) => payload(error),
+                None => Kind::MalformedRequest.problem(),
+            })?;
+            Ok(Self(bytes))
+        })
+    }
+}
+
+fn is_json(sent: Option<mime_guess::Mime>) -> bool {
+    sent.is_some_and(|sent| sent.subtype() == "json" || sent.suffix().is_some_and(|suffix| suffix == "json"))
 }
 
 /// Lets the body of `request` fail once nothing of it has come for `idle`.

@@ -59,6 +59,10 @@ callers! {
     Uploader = [Engine, Clerk, Registrar];
     /// Whoever may read the archive, as far as the levels of PStV § 14 go.
     Reader = [Engine, Clerk, Registrar];
+    /// Whoever brings copies of register entries.
+    Registering = [Engine, Registrar];
+    /// Whoever reads copies of register entries.
+    EntryReader = [Clerk, Registrar];
     /// Whoever may search the archive.
     Searcher = [Clerk, Registrar, Auditor];
     /// Whoever may order a certificate, for themselves or for a citizen.

@@ -4,12 +4,17 @@
 
 mod body;
 pub mod caller;
+mod certificates;
 mod digest;
 mod documents;
+mod entries;
 mod health;
+mod log;
 mod metrics;
 mod observe;
 mod openapi;
+mod orders;
+mod pages;
 pub mod problem;
 mod routes;
 mod search;

@@ -6,8 +6,11 @@ use askama::Template as _;
 use serde::Deserialize;
 
 use super::problem::{Kind, Problem};
+use crate::database::verification::Clue;
+use crate::domain::certificate::{NotANumber, VerificationNumber};
 use crate::domain::digest::Sha256;
-use crate::web::{PAGE_POLICY, PublicTrust, VerifyPage, asset};
+use crate::issuance::answers::Answers;
+use crate::web::{NumberAnswer, PAGE_BYTES, PAGE_POLICY, PublicTrust, VerifyPage, asset};
 
 /// A number as somebody typed it.
 #[derive(Debug, Deserialize)]
@@ -29,6 +32,23 @@ pub(super) async fn page(typed: web::Query<Typed>) -> Result<HttpResponse, Probl
         }
         None => html(&VerifyPage { answer: None }),
     }
+}
+
+/// What is known about a printed number, for people. Never that something is genuine; known and unknown numbers are
+/// answered with the same status, headers and length.
+#[utoipa::path(get, path = "/v/{number}", tag = "citizen", security(()),
+    params(("number" = String, Path, description = "As printed or typed")),
+    responses((status = 200, description = "The page with the answer", content_type = "text/html", body = String)))]
+pub(super) async fn number(
+    number: web::Path<String>,
+    answers: web::Data<Answers>,
+) -> Result<HttpResponse, Problem> {
+    let answer = match number.parse::<VerificationNumber>() {
+        Ok(number) => NumberAnswer::from_public(&answers.about(Clue::Number(number)).await?),
+        Err(NotANumber::Check) => NumberAnswer::mistyped(),
+        Err(NotANumber::Shape) => NumberAnswer::malformed(),
+    };
+    html(&VerifyPage { answer: Some(answer) })
 }
 
 /// What the page in the browser checks against.
@@ -55,8 +75,9 @@ pub(super) async fn file(name: web::Path<String>, request: HttpRequest) -> Resul
 }
 
 /// Renders a page under the policy of pages.
-pub(super) fn html(page: &VerifyPage) -> Result<HttpResponse, Problem> {
+fn html(page: &VerifyPage) -> Result<HttpResponse, Problem> {
     let text = page.render().map_err(|error| Problem::internal(&error))?;
+    let text = format!("{text:<PAGE_BYTES$}");
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_SECURITY_POLICY, PAGE_POLICY))
         .content_type("text/html; charset=utf-8")

@@ -11,16 +11,36 @@ use super::{documents, health, metrics, openapi, search, verify};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
+    const ENTRY: &str = "/v1/entries/{register}/{office}/{year}/{number}";
     vec![
         // engine, clerk, registrar: evidence
         on(Method::POST, "/v1/documents", documents::upload),
         on(Method::GET, "/v1/documents/{id}", documents::metadata),
         on(Method::GET, "/v1/documents/{id}/content", documents::content),
         on(Method::GET, "/v1/documents/{id}/text", documents::text),
+        // engine, register
+        on(Method::PUT, ENTRY, entries::put),
+        on(Method::POST, "/v1/entries/{register}/{office}/{year}/{number}/subsequent", entries::add),
+        on(Method::GET, ENTRY, entries::get),
+        on(Method::POST, "/v1/orders", orders::place),
+        on(Method::GET, "/v1/orders/{id}", orders::get),
+        // registrar
+        on(Method::POST, "/v1/orders/{id}/release", orders::release),
+        on(Method::POST, "/v1/certificates", certificates::issue),
+        on(Method::GET, "/v1/certificates/{id}", certificates::get),
+        on(Method::GET, "/v1/certificates/{id}/pdf", certificates::pdf),
+        on(Method::GET, "/v1/certificates/{id}/proof", certificates::proof),
+        // everybody
+        on(Method::GET, "/log/checkpoint", log::checkpoint),
+        on(Method::GET, "/log/tile/{tile:.*}", log::tile),
         // citizen: no token, nothing that identifies
         on(Method::POST, "/v1/verify", verify::file),
         on(Method::GET, "/v1/verify", verify::digest),
         on(Method::GET, "/v1/verify/{number}", verify::number),
+        on(Method::GET, "/v", pages::page),
+        on(Method::GET, "/v/trust.json", pages::trust),
+        on(Method::GET, "/v/{number}", pages::number),
+        on(Method::GET, "/static/{name}", pages::file),
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),

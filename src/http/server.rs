@@ -18,7 +18,10 @@ use crate::intake::receive::Receiver;
 use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
+use crate::orders::Orders;
+use crate::register::copies::Copies;
 use crate::search::find::Finder;
+use crate::web::PublicTrust;
 
 /// What handlers are given: every part of the installation they may ask for, behind `web::Data`.
 pub struct Shared {
@@ -40,8 +43,14 @@ pub struct Shared {
     pub finder: Finder,
     /// The verification log.
     pub log: Arc<Log>,
+    /// Orders and certificates.
+    pub orders: Orders,
+    /// Copies of register entries.
+    pub copies: Copies,
     /// What the public may ask.
     pub answers: Answers,
+    /// What the page in the browser checks against.
+    pub page_trust: PublicTrust,
 }
 
 /// A running server.
@@ -70,7 +79,10 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let receiver = web::Data::new(shared.receiver);
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
+    let orders = web::Data::new(shared.orders);
+    let copies = web::Data::new(shared.copies);
     let answers = web::Data::new(shared.answers);
+    let page_trust = web::Data::new(shared.page_trust);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -82,7 +94,10 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(receiver.clone())
             .app_data(finder.clone())
             .app_data(log.clone())
+            .app_data(orders.clone())
+            .app_data(copies.clone())
             .app_data(answers.clone())
+            .app_data(page_trust.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))

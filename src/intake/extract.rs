@@ -75,6 +75,11 @@ pub struct Extraction {
 }
 
 impl Extraction {
+    /// Nothing was read, for `reason`.
+    pub const fn flagged(reason: Reason) -> Self {
+        Self { pages: Vec::new(), flag: Some(reason), peak_bytes: None }
+    }
+
     /// How many words all pages have (runs between white space).
     pub fn words(&self) -> u64 {
         self.pages.iter().map(|page| page.text.split_whitespace().count() as u64).sum()

@@ -4,6 +4,7 @@ pub mod extract;
 pub mod fields;
 pub mod index;
 pub mod media_type;
+pub mod process;
 pub mod receive;
 pub mod sweep;
 pub mod texts;

@@ -21,6 +21,7 @@ use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
 use crate::domain::random::Random;
+use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
@@ -42,6 +43,8 @@ pub struct Receiver {
     pub random: Arc<dyn Random>,
     /// The largest document, in bytes.
     pub bytes_max: u64,
+    /// Told that there is a job; without it the runner finds the job when it looks the next time.
+    pub jobs: Option<Wake>,
 }
 
 /// What the sender claims about the bytes.
@@ -217,6 +220,9 @@ impl Receiver {
         if self.is_not_needed(&outcome, fresh.object) {
             // If this fails, the sweep removes it after the grace period.
             let _ = self.vault.delete(fresh).await;
+        }
+        if let Some(jobs) = &self.jobs {
+            jobs.wake();
         }
         outcome.map(|(kept, _)| kept)
     }

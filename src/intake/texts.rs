@@ -2,6 +2,7 @@
 //! One page can be read without the others. Does not know where the text came from.
 //!
 //! `SBTX`, version 1, number of pages (4 bytes), for each its number (4) and the end of its text (8); big-endian.
+//! What follows the texts is not read: the writer may make equal texts of different documents differ by it.
 
 use super::extract::PageText;
 use crate::objects::{ObjectRef, Vault, VaultError};

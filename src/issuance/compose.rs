@@ -13,7 +13,7 @@ use super::request::{CertificateRequest, RequestError, Row};
 use crate::barcode::qr;
 use crate::domain::date::day_in_german;
 use crate::pdf::face::{Run, Undrawable};
-use crate::pdf::sheet::{self, About, Attachment, Ink, Item, SheetError};
+use crate::pdf::sheet::{self, About, Attachment, Ink, Item, Line, SheetError};
 use crate::pdf::stationery::{Stationery, Weight};
 
 /// The name of the attached facts.
@@ -35,6 +35,10 @@ const RIGHT: f32 = 530.0;
 const TITLE_Y: f32 = 103.0;
 /// From baseline to baseline.
 const PITCH: f32 = 17.5;
+/// From line to line within a value.
+const VALUE_PITCH: f32 = 13.2;
+/// The line for the signature; names stay as narrow, since the seal stands beside them.
+const SIGNATURE_WIDTH: f32 = 232.0;
 /// Baselines stay above this on a page that is followed by another.
 const PAGE_END: f32 = 768.0;
 /// Where the part outside the form begins, on the last page.
@@ -80,6 +84,12 @@ pub enum ComposeError {
     /// The row has the wrong shape.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A value needs more than a page.
+    #[error("a value of {lines} lines does not fit on a page")]
+    TooTall {
+        /// About how many lines it has.
+        lines: usize,
+    },
     /// The verification address is too long.
     #[error(transparent)]
     Code(#[from] qr::TooLong),
@@ -154,19 +164,28 @@ fn row(setter: &mut Setter<'_>, row: &Row) -> Result<(), ComposeError> {
         format!("{} ({})", row.label, row.fields.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
     };
     let lines = setter.wrap(&what, &row.value, VALUE, RIGHT - VALUE_LEFT)?;
-    setter.keep_together(lines.len().min(8) as f32 * PITCH)?;
+    setter.keep_together(PITCH + height_below_first(&lines))?;
     setter.advance(PITCH);
     let label = setter.line(&what, &row.label, LABEL, Column::Label)?;
-    let mut value = Vec::new();
-    let count = lines.len();
-    for (i, run) in lines.iter().enumerate() {
-        value.push(setter.set(Arc::clone(run), VALUE, Column::Value));
-        if i + 1 < count {
-            setter.advance(VALUE.size * 1.25);
-        }
-    }
+    let value = stacked(setter, &lines);
     setter.place(Item::Row(label, value));
     Ok(())
+}
+
+/// Sets the lines of a value below each other, the first on the present baseline.
+fn stacked(setter: &mut Setter<'_>, runs: &[Arc<Run>]) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for run in runs {
+        if !lines.is_empty() {
+            setter.advance(VALUE_PITCH);
+        }
+        lines.push(setter.set(Arc::clone(run), VALUE, Column::Value));
+    }
+    lines
+}
+
+fn height_below_first(runs: &[Arc<Run>]) -> f32 {
+    runs.len().saturating_sub(1) as f32 * VALUE_PITCH
 }
 
 fn notes(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> Result<(), ComposeError> {
@@ -180,32 +199,33 @@ fn notes(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> 
     setter.place(Item::Heading(2, vec![heading]));
     for note in &request.notes {
         let runs = setter.wrap(&form.notes.heading, note, VALUE, RIGHT - VALUE_LEFT)?;
-        setter.keep_together(runs.len().min(8) as f32 * PITCH)?;
-        let mut lines = Vec::new();
-        for run in runs.iter() {
-            setter.advance(if lines.is_empty() { PITCH } else { VALUE.size * 1.25 });
-            lines.push(setter.set(Arc::clone(run), VALUE, Column::Value));
-        }
+        setter.keep_together(PITCH + height_below_first(&runs))?;
+        setter.advance(PITCH);
+        let lines = stacked(setter, &runs);
         setter.place(Item::Paragraph(lines));
     }
     Ok(())
 }
 
 fn foot(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> Result<(), ComposeError> {
-    let caption = form.foot.registrar_caption.as_deref();
-    setter.keep_before(if caption.is_some() { FOOT_PAPER } else { FOOT_ELECTRONIC }, BLOCK_TOP)?;
-    rule(setter, form.foot.rule_above);
-    setter.advance(PITCH + 4.0);
-    let issue = &request.issue;
+    let (issue, labels) = (&request.issue, &form.foot);
+    let width = if labels.seal.is_some() { SIGNATURE_WIDTH } else { RIGHT - VALUE_LEFT };
     let place_and_day = format!("{}, {}", issue.place, day_in_german(issue.day));
+    let place_and_day = setter.wrap(&labels.place_and_day, &place_and_day, VALUE, width)?;
     let name = format!("{}, {}", issue.registrar, issue.function);
-    pair(setter, &form.foot.place_and_day, &place_and_day)?;
-    let Some(caption) = caption else {
+    let name = setter.wrap(&labels.registrar, &name, VALUE, width)?;
+    let height = if labels.registrar_caption.is_some() { FOOT_PAPER } else { FOOT_ELECTRONIC };
+    setter.keep_before(height + height_below_first(&place_and_day) + height_below_first(&name), BLOCK_TOP)?;
+    rule(setter, labels.rule_above);
+    setter.advance(PITCH + 4.0);
+    let seal_y = setter.y() + 34.0;
+    pair(setter, &labels.place_and_day, &place_and_day)?;
+    let Some(caption) = &labels.registrar_caption else {
         setter.advance(PITCH);
-        return pair(setter, &form.foot.registrar, &name);
+        return pair(setter, &labels.registrar, &name);
     };
-    if let Some(seal) = &form.foot.seal {
-        let centre = (RIGHT - 40.0, setter.y() + 34.0);
+    if let Some(seal) = &labels.seal {
+        let centre = (RIGHT - 40.0, seal_y);
         let word = setter.shape("seal", seal, REMARK)?;
         let x = centre.0 - word.width_em() * SMALL.size / 2.0;
         let word = setter.at(word, SMALL, (x, centre.1 + 2.5));
@@ -213,22 +233,21 @@ fn foot(setter: &mut Setter<'_>, request: &CertificateRequest, form: &Form) -> R
         setter.place(Item::Paragraph(vec![word]));
     }
     setter.advance(54.0);
-    let label = setter.line(&form.foot.registrar, &form.foot.registrar, LABEL, Column::Label)?;
-    setter.place(Item::Rule((VALUE_LEFT - 2.0, setter.y() + 4.0), 232.0, 1.2));
+    let label = setter.line(&labels.registrar, &labels.registrar, LABEL, Column::Label)?;
+    setter.place(Item::Rule((VALUE_LEFT - 2.0, setter.y() + 4.0), SIGNATURE_WIDTH, 1.2));
     setter.advance(PITCH + 2.0);
-    let name = setter.shape(&form.foot.registrar, &name, VALUE)?;
-    let name = setter.set(name, VALUE, Column::Value);
-    setter.place(Item::Row(label, vec![name]));
+    let name = stacked(setter, &name);
+    setter.place(Item::Row(label, name));
     setter.advance(11.0);
     let caption = setter.line("caption", caption, REMARK, Column::Value)?;
     setter.place(Item::Paragraph(vec![caption]));
     Ok(())
 }
 
-fn pair(setter: &mut Setter<'_>, label: &str, value: &str) -> Result<(), ComposeError> {
+fn pair(setter: &mut Setter<'_>, label: &str, value: &[Arc<Run>]) -> Result<(), ComposeError> {
     let head = setter.line(label, label, LABEL, Column::Label)?;
-    let value = setter.line(label, value, VALUE, Column::Value)?;
-    setter.place(Item::Row(head, vec![value]));
+    let value = stacked(setter, value);
+    setter.place(Item::Row(head, value));
     Ok(())
 }
 

@@ -171,7 +171,7 @@ impl Issuance {
             Box::pin(async move {
                 let first = rows::keep_seal(tx, id, &keep, at).await?;
                 if first {
-                    log_rows::enqueue(tx, id.as_bytes(), &leaf, at).await?;
+                    log_rows::enqueue(tx, id.as_bytes(), &leaf, at);
                 }
                 Ok::<_, DatabaseError>(first)
             })

@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod compose;
+pub mod deliver;
 pub mod fill;
 pub mod flow;
 pub mod form;

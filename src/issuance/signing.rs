@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::certificate::Medium;
 use crate::domain::ids::AuthorityId;
+use crate::seal::certificate::Certificate;
 use crate::seal::signer::Signer;
 use crate::seal::{self, Profile};
 use crate::verify::Trust;
@@ -91,12 +92,21 @@ impl OpenedSigners {
     /// The roots above all of them: what the installation itself believes when it verifies.
     pub fn trust(&self) -> Trust {
         let mut trust = Trust::default();
+        self.roots().iter().for_each(|root| trust.add(root));
+        trust
+    }
+
+    /// The certificates of those roots, each once.
+    pub fn roots(&self) -> Vec<Certificate> {
+        let mut roots: Vec<Certificate> = Vec::new();
         for (_, _, signer) in &self.0 {
-            if let Some(root) = signer.chain().certificates().last() {
-                trust.add(root);
+            if let Some(root) = signer.chain().certificates().last()
+                && roots.iter().all(|known| known.der() != root.der())
+            {
+                roots.push(root.clone());
             }
         }
-        trust
+        roots
     }
 }
 

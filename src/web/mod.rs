@@ -3,7 +3,8 @@
 
 use askama::Template;
 use base64::Engine as _;
-use serde::Serialize;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
 
 use crate::seal::certificate::Certificate;
 use crate::seal::oids;
@@ -38,6 +39,9 @@ pub const ASSETS: [Asset; 6] = [
 pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Each page is filled up with spaces to so many bytes, so that its length tells nothing of its answer.
+pub const PAGE_BYTES: usize = 8 * 1024;
+
 /// The static file of this name.
 pub fn asset(name: &str) -> Option<Asset> {
     ASSETS.into_iter().find(|asset| asset.name == name)
@@ -46,12 +50,87 @@ pub fn asset(name: &str) -> Option<Asset> {
 /// What `/v/{number}` says about a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NumberAnswer {
-    /// `known`, `unknown`, or `malformed`.
+    /// `issued`, `revoked`, `unknown` or `malformed`.
     pub state: &'static str,
     /// One line.
     pub title: String,
     /// One sentence; never that something is genuine.
     pub sentence: String,
+}
+
+impl NumberAnswer {
+    /// From the public answer (the JSON of `/v1/verify/{number}`): what it says, in a sentence.
+    pub fn from_public(json: &str) -> Self {
+        let answer: PublicAnswer = serde_json::from_str(json).unwrap_or_default();
+        let Some(issued) = answer.issued else {
+            return Self {
+                state: "unknown",
+                title: "Diese Nummer ist hier nicht bekannt".to_owned(),
+                sentence: "Unter dieser Nummer wurde hier keine Urkunde ausgestellt. Stimmt jedes Zeichen?"
+                    .to_owned(),
+            };
+        };
+        let specimen = if issued.specimen { "MUSTER · SPECIMEN: " } else { "" };
+        let (state, title) = if answer.revoked {
+            ("revoked", "Die Urkunde zu dieser Nummer wurde zurückgezogen")
+        } else {
+            ("issued", "Unter dieser Nummer wurde eine Urkunde ausgestellt")
+        };
+        Self {
+            state,
+            title: format!("{specimen}{title}"),
+            sentence: format!(
+                "{} hat am {} ausgestellt: {}. Sie zeigt den Eintrag mit Stand vom {}.",
+                issued.office,
+                german(issued.day),
+                issued.title,
+                german(issued.entry_as_of)
+            ),
+        }
+    }
+
+    /// The check characters say that one was mistyped.
+    pub fn mistyped() -> Self {
+        Self {
+            state: "malformed",
+            title: "In der Nummer ist ein Tippfehler".to_owned(),
+            sentence: "Die Prüfzeichen passen nicht. Bitte vergleichen Sie jedes Zeichen mit dem Papier."
+                .to_owned(),
+        }
+    }
+
+    /// Not a number at all.
+    pub fn malformed() -> Self {
+        Self {
+            state: "malformed",
+            title: "Das ist keine Prüfnummer".to_owned(),
+            sentence: "Eine Prüfnummer hat 28 Buchstaben und Ziffern in Vierergruppen.".to_owned(),
+        }
+    }
+}
+
+/// The members of the public answer that the page shows.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PublicAnswer {
+    #[serde(default)]
+    revoked: bool,
+    issued: Option<Issued>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Issued {
+    office: String,
+    title: String,
+    day: Date,
+    entry_as_of: Date,
+    #[serde(default)]
+    specimen: bool,
+}
+
+fn german(day: Date) -> String {
+    format!("{}. {}. {}", day.day(), day.month(), day.year())
 }
 
 /// The page `/v`.
@@ -112,6 +191,23 @@ mod tests {
                 assert!(asset(name).is_some(), "{} imports {name}", each.name);
             }
         }
+    }
+
+    #[test]
+    fn a_known_number_is_answered_with_office_kind_and_day_and_never_with_genuine() {
+        let json = r#"{"state":"issued","revoked":false,"issued":{"office":"Musterstadt-Mitte","kind":"geburtsurkunde",
+            "title":"Geburtsurkunde","day":"2026-11-24","entryAsOf":"2026-11-20","specimen":true},"pad":"   "}"#;
+        let answer = NumberAnswer::from_public(json);
+        assert_eq!(answer.state, "issued");
+        assert!(answer.title.starts_with("MUSTER · SPECIMEN: "));
+        insta::assert_snapshot!(answer.sentence, @"Musterstadt-Mitte hat am 24. 11. 2026 ausgestellt: Geburtsurkunde. Sie zeigt den Eintrag mit Stand vom 20. 11. 2026.");
+        let page = VerifyPage { answer: Some(answer) }.render().unwrap();
+        assert!(
+            !page.contains("echt<") && !page.contains(">Echt") && page.len() < PAGE_BYTES,
+            "{}",
+            page.len()
+        );
+        assert_eq!(NumberAnswer::from_public(r#"{"state":"unknown","revoked":false}"#).state, "unknown");
     }
 
     #[test]

@@ -43,6 +43,7 @@ impl Place {
         let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.log.origin = "test.example/log".into();
+        config.extractor.program = env!("CARGO_BIN_EXE_stammbuch").into();
         std::fs::create_dir_all(config.data_dir.join("keys")).unwrap();
         for (authority, folder, name) in
             [(AUTHORITY, "one", "Standesamt Eins"), (OTHER, "two", "Standesamt Zwei")]

@@ -88,7 +88,7 @@ impl Sample {
             },
             "kind": kind,
             "purpose": "Antrag auf Elterngeld",
-            "applicant": {"relation": "person", "over16": true},
+            "applicant": {"relation": "vorfahre", "over16": true},
             "businessKey": "demo",
         })
     }

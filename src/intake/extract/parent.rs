@@ -76,6 +76,11 @@ impl Extractor {
         Self { program, limits, slots: Arc::new(Semaphore::new(concurrency.max(1))) }
     }
 
+    /// What each child may use.
+    pub const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The text of the file that `input` yields, or why there is none.
     ///
     /// # Errors

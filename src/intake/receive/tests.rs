@@ -29,7 +29,11 @@ impl Bench {
         let (store, keys) = (MemoryStore::new(clock.clone()), Arc::new(MemoryKeyRows::default()));
         let master = MasterKeys::single([1; 32]);
         let vault = Vault::new(Arc::new(store.clone()), keys.clone(), master, clock.clone(), random.clone());
-        Self { receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT }, store, keys }
+        Self {
+            receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None },
+            store,
+            keys,
+        }
     }
 
     async fn upload(&self, bytes: &[u8], claims: Claims) -> Result<Uploaded, ReceiveError> {

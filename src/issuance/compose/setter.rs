@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{ACROSS, ComposeError, LABEL_RIGHT, PAGE_END, RIGHT, SMALL, SPECIMEN, TITLE_Y, VALUE_LEFT};
+use super::{
+    ACROSS, ComposeError, LABEL_RIGHT, PAGE_END, RIGHT, SMALL, SPECIMEN, TITLE_Y, VALUE_LEFT, VALUE_PITCH,
+};
 use crate::pdf::face::Run;
 use crate::pdf::sheet::{A4, Ink, Item, Line, Sheet, SheetError};
 use crate::pdf::stationery::{Stationery, Weight};
@@ -83,6 +85,9 @@ impl<'a> Setter<'a> {
 
     /// Begins a new page if `height` does not fit above `end`.
     pub(super) fn keep_before(&mut self, height: f32, end: f32) -> Result<(), ComposeError> {
+        if height > end - TITLE_Y {
+            return Err(ComposeError::TooTall { lines: (height / VALUE_PITCH) as usize });
+        }
         if self.y + height > end {
             let blank = self.blank()?;
             self.done.push(std::mem::replace(&mut self.sheet, blank));

@@ -208,6 +208,21 @@ fn long_values_wrap_between_clusters_and_the_foot_stays_whole() {
     assert!(text.contains(&"Ỹ".repeat(120)));
 }
 
+#[test]
+fn a_value_fits_on_a_page_or_is_refused_but_never_cut() {
+    let mut request = sample::geburtsurkunde();
+    request.issue.place = "Sankt-Beispiel ".repeat(12);
+    request.issue.registrar = "Theodora Charlotte ".repeat(8);
+    let place = format!("{}, 24. November 2026", request.issue.place);
+    request.sections[1].rows[0].value = "Ober-Musterstadt ".repeat(60);
+    let composed = composed("lange-orte", &request);
+    let text = spans(&composed.bytes).concat();
+    assert!(text.contains(&place) && text.contains(&request.sections[1].rows[0].value));
+    request.sections[1].rows[0].value = "Ober-Musterstadt ".repeat(400);
+    let refused = compose(&request, &Stationery::load().unwrap());
+    assert!(matches!(refused, Err(ComposeError::TooTall { lines }) if lines > 50), "{refused:?}");
+}
+
 /// Poppler's reading, if it is at hand: each value on one piece of text, code point for code point.
 #[test]
 fn poppler_reads_each_value_code_point_for_code_point() {

@@ -1,0 +1,48 @@
+//! The parts of an installation opened only to be looked at: beside a running server, or without one.
+
+use std::sync::Arc;
+
+use super::{KeyFileError, StartError, SystemClock, SystemRandom, keys, open_databases, open_objects};
+use crate::config::Config;
+use crate::database::Database;
+use crate::database::keystore::Keystore;
+use crate::issuance::log_files::LogFiles;
+use crate::objects::{MasterKeys, ObjectStore, Vault};
+use crate::tlog::VerifierKey;
+
+/// What there is to be compared.
+pub struct Inspection {
+    /// The rows.
+    pub database: Database,
+    /// The wrapped keys.
+    pub keystore: Keystore,
+    /// The objects as they lie there.
+    pub objects: Arc<dyn ObjectStore>,
+    /// The objects as they open.
+    pub vault: Vault,
+    /// The files of the log.
+    pub log: LogFiles,
+    /// The key of the log.
+    pub log_key: VerifierKey,
+}
+
+impl Inspection {
+    /// Opens what is there. Keys that are missing are not made.
+    pub async fn open(config: &Config) -> Result<Self, StartError> {
+        let log_key = keys::read_log(config)?.verifier().clone();
+        let path = config.path(&config.keystore.master_key_file);
+        let master = MasterKeys::read(&path).map_err(KeyFileError::from)?;
+        let (database, keystore) = open_databases(config).await?;
+        let objects = open_objects(config)?;
+        let keystore = Keystore::new(keystore);
+        let vault = Vault::new(
+            Arc::clone(&objects),
+            Arc::new(keystore.clone()),
+            master,
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom::new()),
+        );
+        let log = LogFiles::new(Arc::clone(&objects));
+        Ok(Self { database, keystore, objects, vault, log, log_key })
+    }
+}
