@@ -1,5 +1,7 @@
 //! Certificates from order to delivery over HTTP: issued once, handed over to their authority only.
 
+mod kill;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

@@ -20,6 +20,8 @@ mod entries;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod issue;
+#[cfg(test)]
 mod judges;
 #[cfg(test)]
 mod log;

@@ -156,12 +156,12 @@ impl Running {
         let leaf = Leaf::new(LeafKind::Issued, &salt, &Sha256::of(&subject));
         let awaited = self.log.expect(&subject, leaf);
         let at = SystemClock.now();
-        let queued = self
-            .database
-            .write(move |tx| Box::pin(async move {
+        let queued = self.database.write(move |tx| {
+            Box::pin(async move {
                 rows::enqueue(tx, &subject, &leaf, at);
                 Ok::<_, DatabaseError>(())
-            }));
+            })
+        });
         queued.await?;
         self.log.logged(awaited).await?;
         Ok(began.elapsed())

@@ -3,6 +3,7 @@
 //! To add one: a `mod`, a variant of `Bench` and its line in `run`.
 
 mod own_server;
+mod log;
 mod seal;
 mod start;
 mod upload;
@@ -24,6 +25,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Bench {
+    Log(log::Args),
     Seal(seal::Args),
     Start(start::Args),
     Upload(upload::Args),
@@ -31,6 +33,7 @@ enum Bench {
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     match &args.bench {
+        Bench::Log(args) => log::run(args),
         Bench::Seal(args) => seal::run(args),
         Bench::Start(args) => start::run(args),
         Bench::Upload(args) => upload::run(args),
