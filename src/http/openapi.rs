@@ -5,7 +5,6 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{certificates, documents, entries, health, log, metrics, orders, pages, problem, search, verify};
-use super::{documents, health, metrics, problem, search, verify};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]

@@ -7,7 +7,6 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
 use super::{certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, verify};
-use super::{documents, health, metrics, openapi, search, verify};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {

@@ -2,8 +2,8 @@
 //!
 //! To add one: a `mod`, a variant of `Bench` and its line in `run`.
 
-mod own_server;
 mod log;
+mod own_server;
 mod seal;
 mod start;
 mod upload;
