@@ -4,6 +4,7 @@ mod evidence;
 mod inspect;
 mod issuing;
 mod keys;
+mod rebuild;
 mod search;
 mod system;
 
@@ -41,6 +42,7 @@ use search::Search;
 
 pub use inspect::Inspection;
 pub use keys::KeyFileError;
+pub use rebuild::{RebuildError, RebuiltBy, rebuild};
 pub use system::{SystemClock, SystemRandom};
 
 /// Why the installation did not start.

@@ -1,5 +1,6 @@
 //! Wiring of the search: the index in its folder, the job that fills it, and what answers questions.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Notify;
@@ -12,6 +13,11 @@ use crate::intake::index::{Indexer, Indexing};
 use crate::objects::Vault;
 use crate::search::find::Finder;
 use crate::search::index::{IndexError, SearchBackend, TantivyBackend, TantivyLimits};
+
+/// The file by which `rebuild-index` asks a running server.
+pub(super) fn request(config: &Config) -> PathBuf {
+    config.path(&config.search.folder).join("rebuild")
+}
 
 /// The search at work.
 pub(super) struct Search {
@@ -39,6 +45,7 @@ impl Search {
             Arc::clone(random),
         );
         let indexer = Indexer::new(database.clone(), vault.clone(), index, Arc::clone(clock));
+        let indexer = indexer.rebuilding_on(request(config));
         let wake = indexer.wake();
         Ok(Self { finder, indexing: indexer.start(), wake })
     }

@@ -8,6 +8,7 @@ pub mod demo;
 mod diagnostics;
 mod extract_child;
 mod issue;
+mod rebuild_index;
 mod serve;
 mod verify;
 
@@ -40,6 +41,7 @@ enum Command {
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
     Issue(issue::Args),
+    RebuildIndex(rebuild_index::Args),
     Serve(serve::Args),
     Verify(verify::Args),
 }
@@ -71,6 +73,7 @@ impl Program {
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Issue(args) => issue::run(&args),
+            Command::RebuildIndex(args) => rebuild_index::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Verify(args) => verify::run(&args),
         }

@@ -70,9 +70,16 @@ pub async fn mark_quarantined(tx: &mut Tx, document: DocumentId, at: Timestamp) 
 
 /// Notes for the documents of changes up to `seq` what the index has committed before this process began.
 pub async fn mark_committed(tx: &mut Tx, seq: i64, at: Timestamp) -> Result<u64, DatabaseError> {
-    let mark = sql("UPDATE documents SET indexed_at = $2 WHERE indexed_at IS NULL AND flag IS NULL
+    let mark = sql("UPDATE documents SET indexed_at = $2 WHERE indexed_at IS NULL AND (flag IS NULL OR flag <> 'index-quarantined')
         AND id IN (SELECT document FROM index_changes GROUP BY document HAVING MAX(seq) <= $1)");
     mark.bind(seq).bind(at).execute(tx).await
+}
+
+/// How many of the documents that were read out by then are not in the index (those it broke on do not count).
+pub async fn missing(tx: &mut Tx, by: Timestamp) -> Result<i64, DatabaseError> {
+    let count = sql("SELECT COUNT(*) AS n FROM documents WHERE indexed_at IS NULL AND extracted_at <= $1
+        AND (flag IS NULL OR flag <> 'index-quarantined')");
+    count.bind(by).one(tx).await?.i64("n")
 }
 
 /// Notes that nothing is in the index.

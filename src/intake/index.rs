@@ -7,6 +7,7 @@ pub(crate) mod testing;
 mod tests;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub struct Indexer {
     index: Arc<dyn SearchBackend>,
     clock: Arc<dyn Clock>,
     wake: Arc<Notify>,
+    /// A file that asks for a rebuild while it is there.
+    request: Option<PathBuf>,
 }
 
 /// The job while it runs.
@@ -88,7 +91,14 @@ impl Indexer {
         index: Arc<dyn SearchBackend>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { database, vault, index, clock, wake: Arc::new(Notify::new()) }
+        Self { database, vault, index, clock, wake: Arc::new(Notify::new()), request: None }
+    }
+
+    /// Lets another process ask for a rebuild by the file `request`, which is removed once the index is empty.
+    #[must_use]
+    pub fn rebuilding_on(mut self, request: PathBuf) -> Self {
+        self.request = Some(request);
+        self
     }
 
     /// To be notified after a commit that brought a change.
@@ -190,7 +200,11 @@ impl Indexer {
     async fn run(self, mut stopped: watch::Receiver<bool>) {
         let (mut idle, mut agreed) = (0_u32, false);
         while !*stopped.borrow() {
-            let step = if agreed { self.step().await } else { self.agree().await.map(|_| 1) };
+            let step = match self.request.as_ref().filter(|request| request.exists()) {
+                Some(request) => self.clear_for(request).await.map(|()| 1),
+                None if agreed => self.step().await,
+                None => self.agree().await.map(|_| 1),
+            };
             agreed |= step.is_ok();
             match step {
                 Ok(0) => idle = idle.saturating_add(1),
@@ -218,6 +232,12 @@ impl Indexer {
         if let Err(error) = self.rest().await {
             tracing::warn!(%error, "the writer of the index was lost");
         }
+    }
+
+    async fn clear_for(&self, request: &Path) -> Result<(), IndexingError> {
+        tracing::info!("the search index is rebuilt, as asked");
+        self.clear().await?;
+        std::fs::remove_file(request).map_err(|error| IndexingError::Index(error.into()))
     }
 
     async fn commit(&self, batch: Vec<Change>, mark: Mark) -> Result<(), IndexingError> {
