@@ -1,8 +1,11 @@
 //! `/v1/search`: what it answers and what it refuses.
 
-use serde_json::json;
+use std::process::Command;
 
-use crate::actors::Server;
+use serde_json::{Value, json};
+
+use crate::actors::speak::Actor;
+use crate::actors::{Server, ServerProcess};
 
 #[test]
 fn a_question_to_an_empty_archive_is_answered_and_says_how_it_was_read() {
@@ -44,4 +47,75 @@ fn only_size_and_shape_of_a_question_are_refused() {
     for odd in ["", "\"", "-", "titel:", "OR OR", "((((", "*", "a:b:c", "\u{0}\u{202e}"] {
         clerk.post("/v1/search", &json!({"q": odd})).expect(200);
     }
+}
+
+/// Uploads a text and asks for its state until it can be found; the server says nothing when that is.
+fn found_later(actor: &Actor, query: &str, text: &str) -> String {
+    let path = format!("/v1/documents?{query}");
+    let id = actor.send("POST", &path, &[("Content-Type", "text/plain")], text.as_bytes()).expect(201);
+    let id = id["id"].as_str().unwrap().to_owned();
+    for _ in 0..2_000 {
+        let state = actor.get(&format!("/v1/documents/{id}")).expect(200);
+        if state.get("indexedAt").is_some() {
+            return id;
+        }
+        // sleeps: the state is asked for, as a client would
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    panic!("{id} is not found");
+}
+
+fn ids(answer: &Value) -> Vec<&str> {
+    answer["hits"].as_array().unwrap().iter().map(|hit| hit["document"].as_str().unwrap()).collect()
+}
+
+fn ask(actor: &Actor, query: &str) -> Value {
+    actor.post("/v1/search", &json!({"q": query})).expect(200)
+}
+
+#[test]
+fn what_was_uploaded_is_found_by_its_words_and_its_reference_and_by_its_authority_only() {
+    let server = ServerProcess::start();
+    let reference = "reference=StA%2012%2F2024-G-0815&kind=Geburtsanzeige&date=2024-03-12";
+    let one = found_later(&server.engine(), reference, "Frau Mu\u{308}ller-Lüdenscheidt, Aufwände");
+    let two = found_later(&server.engine(), "title=Vermerk", "Zu StA 12/2024-G-0815: Herr Mueller");
+    let clerk = server.clerk();
+    for query in
+        ["Aufwa\u{308}nde", "Aufwand", "sta 12 / 2024 g 815 Lüdenscheidt", "art:geburtsanzeige", "12.3.2024"]
+    {
+        assert_eq!(ids(&ask(&clerk, query)), [one.as_str()], "{query}");
+    }
+    for query in ["StA 12/2024-G-0815", "sta 12 / 2024 g 815", "G 815/2024", "0815"] {
+        assert_eq!(ids(&ask(&clerk, query)), [one.as_str(), two.as_str()], "{query}");
+    }
+    let answer = ask(&clerk, "mueller");
+    assert_eq!(ids(&answer), [two.as_str(), one.as_str()]);
+    assert_eq!(answer["facets"]["kind"], json!([{"value": "Geburtsanzeige", "count": 1}]));
+    assert_eq!(answer["hits"][0]["snippet"]["text"], "Zu StA 12/2024-G-0815: Herr Mueller");
+    assert_eq!(answer["hits"][0]["snippet"]["marks"], json!([[28, 35]]));
+    let stranger = ask(&server.other(stammbuch::access::Role::Registrar), "");
+    assert_eq!((ids(&stranger).len(), &stranger["total"]), (0, &json!(0)));
+}
+
+#[test]
+fn the_index_is_rebuilt_beside_a_server_and_without_one() {
+    let server = ServerProcess::start();
+    let id = found_later(&server.engine(), "title=Vermerk", "Aufwände");
+    let rebuild = |config: &std::path::Path| {
+        let program = Command::new(env!("CARGO_BIN_EXE_stammbuch"))
+            .arg("rebuild-index")
+            .arg("--config")
+            .arg(config)
+            .output();
+        let done = program.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(rebuild(&server.config_file()), "The running server has rebuilt the search index.\n");
+    assert_eq!(ids(&ask(&server.clerk(), "Aufwand")), [id.as_str()]);
+    let place = server.kill();
+    std::fs::remove_dir_all(place.data_dir().join("index")).unwrap();
+    assert_eq!(rebuild(&place.config_file()), "The search index is rebuilt.\n");
+    let server = ServerProcess::on(place);
+    assert_eq!(ids(&ask(&server.clerk(), "Aufwand")), [id.as_str()]);
 }
