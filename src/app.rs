@@ -20,7 +20,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::keystore::Keystore;
 use crate::database::log::Takeover;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, jobs};
 use crate::domain::clock::Clock;
 use crate::domain::random::{self, Random};
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
@@ -148,6 +148,10 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
         };
+        if url_is_embedded(&config) {
+            // Nobody else can be at work on a job: its process held the lock of this folder.
+            take_jobs_over(&database, clock.as_ref()).await?;
+        }
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
         let log_key = log_signer.verifier().clone();
@@ -237,6 +241,13 @@ fn lock(config: &Config) -> Result<File, StartError> {
         Err(TryLockError::WouldBlock) => Err(StartError::Served { folder: folder() }),
         Err(TryLockError::Error(source)) => Err(failed(source)),
     }
+}
+
+async fn take_jobs_over(database: &Database, clock: &dyn Clock) -> Result<(), StartError> {
+    let now = clock.now();
+    let taken: Result<u64, DatabaseError> =
+        database.write(move |tx| Box::pin(jobs::take_over(tx, now))).await;
+    taken.map(drop).map_err(|source| StartError::Database { which: "database", source })
 }
 
 fn url_is_embedded(config: &Config) -> bool {

@@ -32,6 +32,8 @@ mod orders;
 #[cfg(test)]
 mod platform;
 #[cfg(test)]
+mod processing;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod search;

@@ -221,6 +221,13 @@ pub async fn revive(tx: &mut Tx, kind: &str, now: Timestamp) -> Result<u64, Data
         .await
 }
 
+/// Makes every claimed job due at once: for the only process of an embedded database, when it starts. Whoever had
+/// the leases is dead.
+pub async fn take_over(tx: &mut Tx, now: Timestamp) -> Result<u64, DatabaseError> {
+    let query = sql("UPDATE jobs SET lease = NULL, due_at = $1 WHERE lease IS NOT NULL");
+    query.bind(now).execute(tx).await
+}
+
 /// When the next job of `kind` is due; `None`: there is none.
 pub async fn next_due(tx: &mut Tx, kind: &str) -> Result<Option<Timestamp>, DatabaseError> {
     sql("SELECT MIN(first) AS due FROM
