@@ -8,7 +8,7 @@ use std::ops::Range;
 /// Values may be nested this deep; deeper is refused.
 const DEPTH_MAX: u32 = 64;
 /// A dictionary may have this many entries; more is refused (looking for repeated keys is quadratic).
-const ENTRIES_MAX: usize = 2048;
+const ENTRIES_MAX: usize = 512;
 
 /// Why bytes are not the PDF value that was expected; `at` is the position in the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -7,9 +7,9 @@ use std::ops::Range;
 use super::raw::{self, Dict, RawError, Reference, Value};
 
 /// A file may have this many revisions.
-const REVISIONS_MAX: usize = 512;
-/// A table may have this many sections.
-const SECTIONS_MAX: usize = 4096;
+const REVISIONS_MAX: usize = 128;
+/// All tables together may have this many sections: each look-up walks through them.
+const SECTIONS_MAX: usize = 1024;
 /// Bytes of one entry of the table (7.5.4).
 const ENTRY: usize = 20;
 
@@ -116,8 +116,10 @@ impl<'a> Revisions<'a> {
         }
         let mut table_at = announced_table(file).ok_or(StructureError::NoEnd)?;
         let mut list: Vec<Revision<'a>> = Vec::new();
+        let mut sections_left = SECTIONS_MAX;
         loop {
-            let revision = read_revision(file, table_at)?;
+            let revision = read_revision(file, table_at, sections_left)?;
+            sections_left -= revision.sections.len();
             let end = revision.span.end;
             match list.last_mut() {
                 None if end != file.len() => return Err(StructureError::Order { at: end }),
@@ -230,21 +232,29 @@ impl<'a> Revisions<'a> {
     /// The objects of revision `index`, each with the bytes from `N G obj` to after `endobj`, by position.
     ///
     /// # Errors
-    /// [`StructureError::Misplaced`] if an entry points out of its revision or to something else.
+    /// [`StructureError::Misplaced`] if an entry points out of its revision, into another object or to something
+    /// else.
     pub fn objects(&self, index: usize) -> Result<Vec<(Entry, Range<usize>)>, StructureError> {
         let Some(revision) = self.list.get(index) else { return Ok(Vec::new()) };
-        let room = revision.span.start..revision.table_at;
-        let mut found = Vec::new();
-        for section in &revision.sections {
-            let numbers = section.first..section.first.saturating_add(section.count);
-            for entry in numbers.filter_map(|n| read_entry(self.file, section, n, index)) {
-                let number = entry.reference.number;
-                let end = if room.contains(&entry.at) { self.object_end(&entry, index)? } else { None };
-                let end = end.filter(|e| *e <= revision.table_at);
-                found.push((entry, entry.at..end.ok_or(StructureError::Misplaced { number, at: entry.at })?));
-            }
+        let numbers = |s: &Section| s.first..s.first.saturating_add(s.count);
+        let entries = revision.sections.iter().flat_map(|s| numbers(s).map(move |n| (s, n)));
+        let mut entries: Vec<Entry> =
+            entries.filter_map(|(s, n)| read_entry(self.file, s, n, index)).collect();
+        entries.sort_unstable_by_key(|entry| entry.at);
+        // One after the other: what overlaps is refused before it is read again.
+        let mut free_from = revision.span.start;
+        let mut found = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (number, at) = (entry.reference.number, entry.at);
+            let end = if at >= free_from && at < revision.table_at {
+                self.object_end(&entry, index)?
+            } else {
+                None
+            };
+            free_from =
+                end.filter(|e| *e <= revision.table_at).ok_or(StructureError::Misplaced { number, at })?;
+            found.push((entry, at..free_from));
         }
-        found.sort_by_key(|(entry, _)| entry.at);
         Ok(found)
     }
 
@@ -286,14 +296,14 @@ fn announced_table(file: &[u8]) -> Option<usize> {
     usize::try_from(at).ok()
 }
 
-fn read_revision(file: &[u8], table_at: usize) -> Result<Revision<'_>, StructureError> {
+fn read_revision(file: &[u8], table_at: usize, sections_max: usize) -> Result<Revision<'_>, StructureError> {
     let mut at = raw::keyword(file, table_at, b"xref").ok_or(StructureError::NoTable { at: table_at })?;
     let mut sections: Vec<Section> = Vec::with_capacity(4);
     at = raw::skip_space(file, at);
     while let Some((first, after)) = raw::number(file, at) {
         let (section, end) = read_section(file, first, after).ok_or(StructureError::Damaged { at })?;
         let ends = section.first + section.count;
-        if sections.len() == SECTIONS_MAX
+        if sections.len() == sections_max
             || sections.iter().any(|s| section.first < s.first + s.count && s.first < ends)
         {
             return Err(StructureError::Damaged { at });

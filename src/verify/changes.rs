@@ -7,6 +7,9 @@ use super::report::Changes;
 use crate::pdf::raw::{self, Dict, Reference, Value};
 use crate::pdf::revisions::{Revisions, StructureError};
 
+/// One revision may add this many fields.
+const ADDED_MAX: usize = 32;
+
 /// Looks at every revision after `seal` (an index; 0 is the newest). The error says what is more.
 pub(super) fn after(revisions: &Revisions<'_>, seal: usize) -> Result<Changes, String> {
     for index in (0..seal).rev() {
@@ -124,6 +127,9 @@ impl<'r, 'a> Update<'r, 'a> {
         };
         let added =
             new.strip_prefix(old.as_slice()).ok_or("fields or annotations were removed or reordered")?;
+        if added.len() > ADDED_MAX {
+            return Err("very many annotations were added".to_owned());
+        }
         for reference in added {
             let is_new = self.revisions.find(reference.number, self.index + 1).is_none();
             if !is_new || !is_faceless_timestamp(&self.dict(*reference, self.index)?, self) {

@@ -12,6 +12,8 @@ use crate::pdf::revisions::{Revisions, StructureError};
 
 /// Name of the attachment.
 const NAME: &[u8] = b"certificate.json";
+/// So many associated files are looked at.
+const FILES_MAX: usize = 32;
 /// The attachment may be this large.
 const FACTS_MAX: u64 = 1024 * 1024;
 
@@ -40,7 +42,7 @@ fn attachment(revisions: &Revisions<'_>, as_of: usize) -> Result<Option<Referenc
     let root = revisions.trailer(as_of)?.get("Root").and_then(|v| v.as_reference());
     let Some(root) = root else { return Ok(None) };
     let Some(list) = revisions.dict(root, as_of)?.get("AF") else { return Ok(None) };
-    for item in revisions.resolve(list, as_of)?.as_array()? {
+    for item in revisions.resolve(list, as_of)?.as_array()?.into_iter().take(FILES_MAX) {
         let specification = revisions.resolve(item, as_of)?.as_dict()?;
         let name = specification.get("UF").or_else(|| specification.get("F"));
         if name.and_then(|v| v.as_string()).is_some_and(|n| is_name(&n)) {

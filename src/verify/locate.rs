@@ -10,11 +10,11 @@ use super::problem::Problem;
 use crate::pdf::raw::{Dict, Reference, Value};
 use crate::pdf::revisions::{Revisions, StructureError};
 
-/// Fields are looked for this deep and this many.
+/// Fields are looked for this deep, and so many are looked at.
 const FIELD_DEPTH: u32 = 8;
 const FIELDS_MAX: usize = 1024;
 /// A hole may be this large, in hex digits.
-const HOLE_MAX: usize = 256 * 1024;
+const HOLE_MAX: usize = 64 * 1024;
 
 /// The one seal of the file.
 #[derive(Debug)]
@@ -51,11 +51,11 @@ pub(super) fn locate<'a>(revisions: &Revisions<'a>) -> Result<Seal<'a>, Problem>
     let trailer = revisions.trailer(0).map_err(structure)?;
     let root = trailer.get("Root").and_then(|v| v.as_reference()).ok_or_else(|| broken("no /Root"))?;
     let catalog = revisions.dict(root, 0).map_err(structure)?;
-    let mut found = Vec::new();
+    let (mut found, mut left) = (Vec::new(), FIELDS_MAX);
     if let Some(form) = catalog.get("AcroForm") {
         let form = revisions.resolve(form, 0).and_then(|v| Ok(v.as_dict()?)).map_err(structure)?;
         if let Some(fields) = form.get("Fields") {
-            collect(revisions, fields, 0, &mut found)?;
+            collect(revisions, fields, 0, &mut left, &mut found)?;
         }
     }
     found.sort_unstable();
@@ -87,22 +87,21 @@ fn collect(
     revisions: &Revisions<'_>,
     fields: Value<'_>,
     depth: u32,
+    left: &mut usize,
     found: &mut Vec<Reference>,
 ) -> Result<(), Problem> {
     if depth > FIELD_DEPTH {
         return Err(broken("form fields are nested too deep"));
     }
     for field in revisions.resolve(fields, 0).and_then(|v| Ok(v.as_array()?)).map_err(structure)? {
+        *left = left.checked_sub(1).ok_or_else(|| broken("too many form fields"))?;
         let dict = revisions.resolve(field, 0).and_then(|v| Ok(v.as_dict()?)).map_err(structure)?;
         if let Some(kids) = dict.get("Kids") {
-            collect(revisions, kids, depth + 1, found)?;
+            collect(revisions, kids, depth + 1, left, found)?;
         }
         let is_signature = dict.get("FT").is_some_and(|v| v.is_name("Sig"));
         if let Some(value) = dict.get("V").filter(|_| is_signature) {
             found.push(value.as_reference().ok_or_else(|| broken("a signature that is no object"))?);
-        }
-        if found.len() > FIELDS_MAX {
-            return Err(broken("too many form fields"));
         }
     }
     Ok(())

@@ -285,3 +285,55 @@ fn another_digest_algorithm_in_the_signature_is_not_accepted() {
     let proof = office.proof(&prepared.seal_digest(&renamed).unwrap());
     never_genuine(&office, &prepared.finish(&renamed, Some(&proof)).unwrap(), "algorithm");
 }
+
+/// The certificate with an update after it that puts `objects` in place, its catalog's `key` leading to 990.
+fn with_catalog(office: &Office, key: &str, objects: &[(u32, &str)]) -> Vec<u8> {
+    let file = office.issue(&row());
+    let (tail, root) = trailer(&file);
+    let revisions = Revisions::read(&file).unwrap();
+    let catalog = revisions.dict(stammbuch::pdf::raw::Reference { number: root, generation: 0 }, 0).unwrap();
+    let changed = String::from_utf8(catalog.with(&[(key, "990 0 R".into())])).unwrap();
+    update(&file, &[&[(root, changed.as_str())], objects].concat(), &tail)
+}
+
+#[test]
+fn fields_that_lead_back_to_themselves_end() {
+    let office = musterstadt();
+    let kids = "991 0 R ".repeat(500);
+    let (form, field) = ("<</Fields[991 0 R]>>", format!("<</FT/Sig/Kids[{kids}]>>"));
+    let file = with_catalog(&office, "AcroForm", &[(990, form), (991, &field)]);
+    never_genuine(&office, &file, "structure");
+}
+
+#[test]
+fn objects_within_objects_are_refused_at_the_first() {
+    let office = musterstadt();
+    let mut file = office.issue(&row());
+    let before = Revisions::read(&file).unwrap().list()[0].table_at;
+    let (tail, _) = trailer(&file);
+    let (count, mut table) = (2000u32, String::new());
+    for number in 1000..1000 + count {
+        table.push_str(&format!("{:010} 00000 n \n", file.len()));
+        file.extend(format!("{number} 0 obj (").bytes());
+    }
+    file.extend(") endobj ".repeat(count as usize).bytes());
+    let start = file.len();
+    let head =
+        format!("xref\n1000 {count}\n{table}trailer\n<<{tail}/Prev {before}>>\nstartxref\n{start}\n%%EOF\n");
+    file.extend(head.bytes());
+    never_genuine(&office, &file, "changed-after-sealing");
+}
+
+#[test]
+fn thousands_of_sections_and_of_entries_are_refused() {
+    let office = musterstadt();
+    let file = office.issue(&row());
+    let (tail, _) = trailer(&file);
+    let before = Revisions::read(&file).unwrap().list()[0].table_at;
+    let sections: String = (0..5000).map(|i| format!("{} 1\n0000000009 00000 n \n", 1000 + 2 * i)).collect();
+    let start = file.len();
+    let end = format!("xref\n{sections}trailer\n<<{tail}/Prev {before}>>\nstartxref\n{start}\n%%EOF\n");
+    never_genuine(&office, &[&file[..], end.as_bytes()].concat(), "structure");
+    let keys: String = (0..5000).map(|i| format!("/K{i} 0")).collect();
+    never_genuine(&office, &update(&file, &[], &format!("{tail}{keys}")), "structure");
+}
