@@ -10,6 +10,8 @@ mod census;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod documents;
@@ -37,6 +39,8 @@ mod processing;
 mod sealed;
 #[cfg(test)]
 mod search;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -48,8 +48,11 @@ async fn leaves(with: &Inspection, size: u64, note: &str, report: &mut Report) -
         let (from, to) = (tree.size(), size.min(tree.size() + AT_ONCE));
         match with.database.read(move |tx| Box::pin(rows::leaves(tx, from, to))).await {
             Ok(leaves) => files(with, &tree.append(&leaves), &edge, report).await?,
-            Err(DatabaseError::NoRow) => {
-                report.differs("log", format!("the database lacks leaves between {from} and {to}"));
+            Err(DatabaseError::NoRow | DatabaseError::Column { .. }) => {
+                report.differs(
+                    "log",
+                    format!("the database lacks leaves between {from} and {to}, or has damaged ones"),
+                );
                 return Ok(());
             }
             Err(error) => return Err(CliError::failed(error)),
