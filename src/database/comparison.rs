@@ -37,10 +37,11 @@ pub async fn promised(
     max: u32,
 ) -> Result<Vec<Promised>, DatabaseError> {
     let after = after.unwrap_or(ObjectId::from_bytes([0; 16]));
-    let rows = sql("SELECT o.id, o.authority, COALESCE((SELECT MIN(d.object) FROM documents d WHERE d.text_object = o.id), o.id)
-                    AS key_object, o.size FROM objects o WHERE o.id > $1
+    let rows = sql("SELECT o.id, o.authority, o.size, COALESCE(
+                        (SELECT d.object FROM documents d WHERE d.text_object = o.id LIMIT 1), o.id) AS key_object
+                    FROM objects o WHERE o.id > $1
                     UNION ALL
-                    SELECT text_object, authority, object, NULL FROM documents WHERE text_object > $1
+                    SELECT text_object, authority, NULL, object FROM documents WHERE text_object > $1
                     AND text_object NOT IN (SELECT id FROM objects)
                     ORDER BY 1 LIMIT $2");
     let rows = rows.bind(after).bind(i64::from(max)).all(tx).await?;
