@@ -12,6 +12,7 @@ use crate::domain::random::Random;
 use crate::intake::extract::{Extractor, Limits};
 use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
+use crate::intake::sweep::{self, Swept};
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
 
@@ -46,7 +47,17 @@ pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Rece
         bytes_max: config.limits.upload_bytes_max,
         jobs: Some(runner.wake()),
     };
+    // Ends with the runtime; broken off anywhere, the next start goes on.
+    tokio::spawn(sweep_once(vault.clone(), database.clone(), Arc::clone(clock)));
     (receiver, runner.start())
+}
+
+async fn sweep_once(vault: Vault, database: Database, clock: Arc<dyn Clock>) {
+    match sweep::sweep(&vault, &database, clock.now(), sweep::GRACE).await {
+        Ok(Swept { objects: 0, keys: 0 }) => {}
+        Ok(Swept { objects, keys }) => tracing::info!(objects, keys, "swept what no row refers to"),
+        Err(error) => tracing::info!(%error, "the sweep broke off; the next start tries again"),
+    }
 }
 
 fn extractor(settings: &config::Extractor) -> Extractor {

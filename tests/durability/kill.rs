@@ -128,10 +128,11 @@ pub fn check_and_complete(server: &ServerProcess, sent: &mut [Upload]) {
 pub fn nothing_else_is_there(place: &Place, sent: &[Upload]) {
     let count = sent.len() as u64;
     let before = census::of(place);
-    assert_eq!((before.documents, before.object_rows, before.keys_of_requests), (count, count, count));
+    assert_eq!((before.documents, before.keys_of_requests), (count, count));
     let texts = census::sweep_all(place);
     let after = census::of(place);
-    assert_eq!((after.documents, after.object_rows), (count, count));
+    assert_eq!(after.documents, count);
+    assert_eq!(after.object_rows, after.object_files as u64);
     assert_eq!(after.keys, sent.len());
     assert_eq!(after.object_files, sent.len() + texts, "files of documents and of their texts");
     assert_eq!(after.staged, 0, "the next start removes what was half-written");
