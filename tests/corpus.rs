@@ -123,7 +123,12 @@ fn resident(process: u32) -> u64 {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
         children.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<u32>>()
     });
-    pages * 4096 + children.map(resident).sum::<u64>()
+    // A child that has not become the extractor yet still shows the memory of the server, which is counted already.
+    let is_extractor = |child: &u32| {
+        std::fs::read(format!("/proc/{child}/cmdline"))
+            .is_ok_and(|line| line.windows(13).any(|w| w == b"extract-child"))
+    };
+    pages * 4096 + children.filter(is_extractor).map(resident).sum::<u64>()
 }
 
 fn watch_memory(process: u32, peak: &AtomicU64, over: &AtomicBool) {
