@@ -107,8 +107,7 @@ pub async fn fix(tx: &mut Tx, fixed: &Fixed, status: (u32, u32)) -> Result<(), D
     .bind(status.0)
     .bind(status.1)
     .bind(fixed.issued_at)
-    .execute(tx)
-    .await?;
+    .later(tx);
     Ok(())
 }
 

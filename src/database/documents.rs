@@ -143,8 +143,7 @@ pub async fn set_extracted(
     .bind(extracted.pages)
     .bind(extracted.words)
     .bind(extracted.text)
-    .execute(tx)
-    .await?;
+    .later(tx);
     Ok(())
 }
 
@@ -157,14 +156,14 @@ pub async fn set_flag(
     at: Timestamp,
 ) -> Result<(), DatabaseError> {
     let flag = sql("UPDATE documents SET flag = $3, flag_at = $4 WHERE id = $1 AND authority = $2");
-    flag.bind(id).bind(authority).bind(reason).bind(at).execute(tx).await?;
+    flag.bind(id).bind(authority).bind(reason).bind(at).later(tx);
     Ok(())
 }
 
 /// Notes that the index has committed the documents.
 pub async fn set_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
     for id in documents {
-        sql("UPDATE documents SET indexed_at = $2 WHERE id = $1").bind(*id).bind(at).execute(tx).await?;
+        sql("UPDATE documents SET indexed_at = $2 WHERE id = $1").bind(*id).bind(at).later(tx);
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub async fn changes_behind(tx: &mut Tx, seq: i64) -> Result<i64, DatabaseError>
 pub async fn mark_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
     for document in documents {
         let mark = sql("UPDATE documents SET indexed_at = $2 WHERE id = $1");
-        mark.bind(*document).bind(at).execute(tx).await?;
+        mark.bind(*document).bind(at).later(tx);
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ pub async fn mark_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) 
 pub async fn mark_quarantined(tx: &mut Tx, document: DocumentId, at: Timestamp) -> Result<(), DatabaseError> {
     let mark =
         sql("UPDATE documents SET flag = 'index-quarantined', flag_at = $2, indexed_at = NULL WHERE id = $1");
-    mark.bind(document).bind(at).execute(tx).await?;
+    mark.bind(document).bind(at).later(tx);
     Ok(())
 }
 

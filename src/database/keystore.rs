@@ -38,8 +38,8 @@ impl KeyRows for Keystore {
                     .bind(key.key_id.to_string())
                     .bind(key.wrapped)
                     .bind(key.created_at)
-                    .execute(tx)
-                    .await
+                    .later(tx);
+                    Ok(())
                 })
             })
             .await?;
@@ -60,7 +60,7 @@ impl KeyRows for Keystore {
             .write::<_, DatabaseError, _>(move |tx| {
                 Box::pin(async move {
                     for object in objects {
-                        sql("DELETE FROM wrapped_keys WHERE object_id = $1").bind(object).execute(tx).await?;
+                        sql("DELETE FROM wrapped_keys WHERE object_id = $1").bind(object).later(tx);
                     }
                     Ok(())
                 })

@@ -236,6 +236,31 @@ async fn what_is_left_for_later_and_fails_takes_its_own_work_back_and_no_other()
 }
 
 #[tokio::test]
+async fn any_number_of_statements_can_be_left_for_later() {
+    on_each_engine(async |db| {
+        for count in [15, 16, 17, 31, 32, 33, 200] {
+            db.write::<_, DatabaseError, _>(move |tx| {
+                Box::pin(async move {
+                    (0..count).for_each(|n| insert_later(tx, n));
+                    assert_eq!(
+                        sql("SELECT COUNT(*) AS n FROM authorities").one(tx).await?.i64("n")?,
+                        i64::from(count)
+                    );
+                    sql("DELETE FROM authorities").later(tx);
+                    (0..count).for_each(|n| insert_later(tx, n));
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+            assert_eq!(present(&db).await.len(), usize::from(count));
+            db.write(|tx| Box::pin(sql("DELETE FROM authorities").execute(tx))).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_statement_after_one_that_was_left_for_later_and_fails_says_so() {
     on_each_engine(async |db| {
         let outcome = db

@@ -25,6 +25,9 @@ pub(super) enum Link {
     Postgres(Transaction<'static, Postgres>),
 }
 
+/// Statements that go to SQLite together at most.
+const TOGETHER_MAX: usize = 16;
+
 /// A query text with the values bound to it so far.
 #[derive(Debug)]
 #[must_use = "a statement does nothing until it runs"]
@@ -132,6 +135,22 @@ impl Tx {
         !self.deferred.is_empty()
     }
 
+    /// What goes to SQLite together with the next statement; what was left for later before that runs first. The
+    /// limit keeps the texts few, since each is compiled once.
+    async fn last_deferred(&mut self) -> Result<Vec<Statement>, DatabaseError> {
+        let mut deferred = std::mem::take(&mut self.deferred);
+        if let Link::Sqlite(link) = &mut self.link {
+            while deferred.len() >= TOGETHER_MAX {
+                let rest = deferred.split_off(TOGETHER_MAX);
+                let Some(last) = deferred.pop() else { break };
+                let Statement { text, values } = last.behind(deferred);
+                sqlx::query_with(text, sqlite_arguments(values)?).execute(&mut **link).await?;
+                deferred = rest;
+            }
+        }
+        Ok(deferred)
+    }
+
     /// Runs what was left for later.
     pub(super) async fn run_deferred(&mut self) -> Result<(), DatabaseError> {
         match self.deferred.pop() {
@@ -142,9 +161,10 @@ impl Tx {
 
     /// Runs `statement` behind what was left for later; how many rows it wrote itself.
     pub(super) async fn run(&mut self, statement: Statement) -> Result<u64, DatabaseError> {
+        let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(std::mem::take(&mut self.deferred));
+                let Statement { text, values } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 let mut outcomes = link.fetch_many(query);
                 let mut written = 0;
@@ -154,7 +174,7 @@ impl Tx {
                 Ok(written)
             }
             Link::Postgres(link) => {
-                run_each(link, std::mem::take(&mut self.deferred)).await?;
+                run_each(link, deferred).await?;
                 let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
                 Ok(query.execute(&mut **link).await?.rows_affected())
             }
@@ -162,14 +182,15 @@ impl Tx {
     }
 
     async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, DatabaseError> {
+        let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(std::mem::take(&mut self.deferred));
+                let Statement { text, values } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 Ok(query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect())
             }
             Link::Postgres(link) => {
-                run_each(link, std::mem::take(&mut self.deferred)).await?;
+                run_each(link, deferred).await?;
                 let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
                 Ok(query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect())
             }
@@ -177,14 +198,15 @@ impl Tx {
     }
 
     async fn fetch_optional(&mut self, statement: Statement) -> Result<Option<Row>, DatabaseError> {
+        let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(std::mem::take(&mut self.deferred));
+                let Statement { text, values } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 Ok(query.fetch_optional(&mut **link).await?.map(Row::from))
             }
             Link::Postgres(link) => {
-                run_each(link, std::mem::take(&mut self.deferred)).await?;
+                run_each(link, deferred).await?;
                 let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
                 Ok(query.fetch_optional(&mut **link).await?.map(Row::from))
             }

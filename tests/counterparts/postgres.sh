@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A private PostgreSQL for the tests: own cluster in a folder, unix socket and one loopback port, no system service.
 #
-#   tests/counterparts/postgres.sh start DIR [PORT]   prints `url=…` and `pid=…`; PORT 0 or none: a free one
-#   tests/counterparts/postgres.sh stop PID           ends the server with that pid
+#   tests/counterparts/postgres.sh start DIR [PORT]   prints its url; PORT 0 or none: a free one; pid in DIR/pid
+#   tests/counterparts/postgres.sh stop DIR           ends it
 #
 # The tests take part with STAMMBUCH_TEST_POSTGRES set to the url. Needs Debian's postgresql-15 (or newer);
 # PostgreSQL refuses to run as root, so it is then run as the user postgres.
@@ -43,22 +43,25 @@ start() {
   as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 \
     -o "-k '$dir' -c listen_addresses=127.0.0.1 -p $port -c max_connections=400" start >"$dir/start.log" 2>&1 ||
     { cat "$dir/start.log" "$dir/server.log" >&2; exit 1; }
-  echo "url=postgres://postgres@127.0.0.1:$port/postgres"
-  echo "pid=$(head -1 "$dir/data/postmaster.pid")"
+  head -1 "$dir/data/postmaster.pid" >"$dir/pid"
+  echo "postgres://postgres@127.0.0.1:$port/postgres"
 }
 
 stop() {
-  kill -INT "$1" 2>/dev/null || return 0
+  local pid
+  [ -f "$1/pid" ] || return 0
+  pid=$(cat "$1/pid")
+  kill -INT "$pid" 2>/dev/null || return 0
   for _ in $(seq 100); do
-    kill -0 "$1" 2>/dev/null || return 0
+    kill -0 "$pid" 2>/dev/null || return 0
     sleep 0.1
   done
-  echo "postgres.sh: $1 does not end" >&2
+  echo "postgres.sh: $pid does not end" >&2
   exit 1
 }
 
 case "${1:-}" in
   start) start "${2:?folder}" "${3:-0}" ;;
-  stop) stop "${2:?pid}" ;;
+  stop) stop "${2:?folder}" ;;
   *) sed -n '2,8p' "$0" >&2; exit 2 ;;
 esac
