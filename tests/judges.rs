@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use serde_json::{Value, json};
 
 /// What the demo issued: one PDF for each entry and kind it offers.
-struct Issued {
+pub(crate) struct Issued {
     folder: tempfile::TempDir,
     demo: Value,
     certificates: Vec<Certificate>,
@@ -19,6 +19,18 @@ struct Issued {
 struct Certificate {
     file: PathBuf,
     entry: Value,
+}
+
+impl Issued {
+    /// `demo.json`.
+    pub(crate) fn demo(&self) -> &Value {
+        &self.demo
+    }
+
+    /// The certificates.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        self.certificates.iter().map(|certificate| certificate.file.clone()).collect()
+    }
 }
 
 /// The demo as a process; ended by its pid when dropped.
@@ -31,7 +43,7 @@ impl Drop for Demo {
     }
 }
 
-fn issued() -> &'static Issued {
+pub(crate) fn issued() -> &'static Issued {
     static ISSUED: OnceLock<Issued> = OnceLock::new();
     ISSUED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
@@ -124,15 +136,11 @@ fn damaged(original: &Path, from: &[u8], to: &[u8]) -> PathBuf {
     copy
 }
 
-fn files(issued: &Issued) -> Vec<&Path> {
-    issued.certificates.iter().map(|certificate| certificate.file.as_path()).collect()
-}
-
 #[test]
 fn verapdf_finds_every_certificate_conforming_to_pdf_a_3a_and_pdf_ua_1() {
     let Some(mut verapdf) = judge("STAMMBUCH_JUDGE_VERAPDF") else { return };
     let issued = issued();
-    let verdicts = text(&verapdf.arg("3a,ua1").args(files(issued)).output().unwrap());
+    let verdicts = text(&verapdf.arg("3a,ua1").args(issued.files()).output().unwrap());
     let passed = verdicts.lines().filter(|line| line.starts_with("PASS ")).count();
     assert_eq!(passed, 2 * issued.certificates.len(), "{verdicts}");
     assert_eq!(verdicts.lines().count(), passed, "{verdicts}");
@@ -150,7 +158,7 @@ fn verapdf_rejects_a_damaged_copy() {
 fn dss_finds_every_seal_totally_passed_at_baseline_b() {
     let Some(mut dss) = judge("STAMMBUCH_JUDGE_DSS") else { return };
     let issued = issued();
-    let output = dss.arg(issued.demo["ca"].as_str().unwrap()).args(files(issued)).output().unwrap();
+    let output = dss.arg(issued.demo["ca"].as_str().unwrap()).args(issued.files()).output().unwrap();
     let verdicts = text(&output);
     assert!(output.status.success(), "{verdicts}");
     assert_eq!(verdicts.lines().count(), issued.certificates.len(), "one signature each: {verdicts}");

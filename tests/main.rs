@@ -34,6 +34,8 @@ mod openapi;
 #[cfg(test)]
 mod orders;
 #[cfg(test)]
+mod page;
+#[cfg(test)]
 mod platform;
 #[cfg(test)]
 mod processing;
