@@ -21,7 +21,11 @@ const EXAMPLES: &str = "\
 Examples:
   stammbuch demo                                 try it: a sample authority on this machine
   stammbuch serve --config config/default.toml   serve with the settings of this file
-  stammbuch serve --help                         what `serve` takes
+  stammbuch check --config config/default.toml   compare database, objects, keys, index and log
+  stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
+                                                 is this certificate genuine? (0 yes, 1 no, 2 cannot tell)
+  stammbuch bench seal --json                    measure one part on this machine
+  stammbuch COMMAND --help                       what a command takes
 
 config/default.toml documents every setting. Exit codes: 0 done, 1 failed, 2 input not understood.";
 
