@@ -80,7 +80,7 @@ impl Sqlite {
         self.queue.send(Message::Work(work)).await.map_err(|_| DatabaseError::Closed)
     }
 
-    /// A connection for reading; given back by [`Self::give_back`], closed when it is dropped instead.
+    /// A connection for reading; given back by its `finish`, closed when it is dropped instead.
     pub(super) async fn reader(&self) -> Result<Reader<'_>, DatabaseError> {
         self.readers.take().await
     }

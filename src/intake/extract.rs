@@ -14,8 +14,21 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+use super::media_type::MediaType;
+
 pub use frame::Confinement;
 pub use parent::{ExtractError, Extractor, Probed};
+
+/// Why a file of this type has no text that can be read here, so that no child need be started for it; `None` if one
+/// may find some. Scans await text recognition; the old office formats have no reader yet.
+pub(crate) fn unread(media_type: MediaType) -> Option<Reason> {
+    use MediaType::{Doc, Msg, Ole, P7m, P7s, Ppt, Unknown, Xls};
+    match media_type {
+        picture if picture.is_picture() => Some(Reason::NoText),
+        Doc | Xls | Ppt | Msg | Ole | P7m | P7s | Unknown => Some(Reason::UnsupportedType),
+        _ => None,
+    }
+}
 
 /// What a child may use. Beyond a limit the child ends, and the text found until then is kept with a flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

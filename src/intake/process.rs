@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncWriteExt as _, DuplexStream};
 use tokio::sync::Notify;
 
-use super::extract::{Extraction, Extractor, Reason};
+use super::extract::{Extraction, Extractor, Reason, unread};
 use super::media_type::MediaType;
 use super::texts;
 use crate::database::documents::{self, Document, Extracted};
@@ -70,6 +70,9 @@ impl Processor {
             return Ok(Extraction::flagged(Reason::InputTooLarge));
         }
         let media_type = document.media_type.parse().unwrap_or(MediaType::Unknown);
+        if let Some(reason) = unread(media_type) {
+            return Ok(Extraction::flagged(reason));
+        }
         let at = ObjectRef::own(document.authority, document.object);
         let (input, output) = tokio::io::duplex(usize::try_from(PIECE_BYTES).unwrap_or(1 << 16));
         let (fed, extraction) = tokio::join!(

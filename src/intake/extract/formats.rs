@@ -12,8 +12,8 @@ mod plain;
 mod rtf;
 mod xml;
 
-use super::Reason;
 use super::output::Output;
+use super::{Reason, unread};
 use crate::intake::media_type::{MediaType, detect};
 
 /// Reads the text of `file`, which is of `media_type`, into `output`.
@@ -35,8 +35,7 @@ pub(super) fn extract(file: Vec<u8>, media_type: MediaType, output: &mut Output<
         MediaType::Odt | MediaType::Ods | MediaType::Odp => office::extract_open_document(&file, output),
         MediaType::Epub => archive::extract_book(&file, output),
         MediaType::Opc | MediaType::Zip => archive::extract(&file, output),
-        kind if kind.is_picture() => Err(Reason::NoText),
-        _ => Err(Reason::UnsupportedType),
+        other => Err(unread(other).unwrap_or(Reason::UnsupportedType)),
     }
 }
 
