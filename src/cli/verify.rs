@@ -22,7 +22,7 @@ const TRUST_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.key
+  stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
   stammbuch verify any.pdf --trust ca.pem --seal-only --json
 
 Exit codes: 0 genuine, 1 not genuine, 2 could not tell or input not understood.")]

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::body::JsonBody;
 use super::caller::{Orderer, Registrar};
+use super::documents::content;
 use super::orders::idempotency_key;
 use super::problem::{Kind, Problem};
 use crate::access::Principal;
@@ -117,14 +118,13 @@ pub(super) async fn pdf(
     let (issued, bytes) = orders.issuance.pdf(&caller.receiver(), *id, revision.revision).await?;
     let (tag, digest) = (format!("\"{}\"", issued.sha256), STANDARD.encode(issued.sha256.as_bytes()));
     let known = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
-    let mut response =
-        if known == Some(tag.as_str()) { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    response.insert_header((ETAG, tag)).insert_header(("repr-digest", format!("sha-256=:{digest}:")));
-    if known.is_some_and(|known| known.contains(&issued.sha256.to_string())) {
-        return Ok(response.finish());
+    if known.is_some_and(|tags| content::matches(tags, &tag)) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let name = format!("attachment; filename=\"{}.pdf\"", issued.number.compact());
-    Ok(response
+    Ok(HttpResponse::Ok()
+        .insert_header((ETAG, tag))
+        .insert_header(("repr-digest", format!("sha-256=:{digest}:")))
         .insert_header((CONTENT_TYPE, "application/pdf"))
         .insert_header((CONTENT_DISPOSITION, name))
         .body(bytes))

@@ -2,7 +2,7 @@
 //!
 //! Extracts, calls the flow, maps; knows no SQL and no keys.
 
-mod content;
+pub(super) mod content;
 mod disposition;
 mod range;
 mod upload;

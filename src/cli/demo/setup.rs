@@ -133,7 +133,8 @@ pub async fn open(
     let mut demo = match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice::<Demo>(&bytes)
             .map_err(|error| SetupError::Damaged { path: path.clone(), reason: error.to_string() })?,
-        Err(_) => make(folder, now, random).await?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make(folder, now, random).await?,
+        Err(source) => return Err(SetupError::File { path, source }),
     };
     url.clone_into(&mut demo.url);
     demo.entries = entries;

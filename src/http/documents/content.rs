@@ -100,7 +100,7 @@ fn entity_tag(document: &Document) -> String {
 }
 
 /// Weak comparison (RFC 9110, section 13.1.2): `*`, or one of a list.
-fn matches(tags: &str, tag: &str) -> bool {
+pub(in crate::http) fn matches(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|given| given == "*" || given.trim_start_matches("W/") == tag)
 }
 

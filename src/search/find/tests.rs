@@ -30,6 +30,7 @@ async fn a_hit_has_its_page_and_a_marked_piece_of_it() {
         let archive = Archive::new(database).await;
         let finder = filled(&archive, &[(1, "Frau Müller aus Bonn"), (2, "Herr Maier")]).await;
         let answer = finder.find(clerk(), &asked("Mueller Bonn")).await.unwrap();
+        insta::allow_duplicates! {
         insta::assert_json_snapshot!(answer, @r#"
         {
           "hits": [
@@ -75,6 +76,7 @@ async fn a_hit_has_its_page_and_a_marked_piece_of_it() {
           "next": null
         }
         "#);
+        }
     })
     .await;
 }

@@ -113,7 +113,8 @@ fn german_queries_find_what_people_expect() {
         ("Müller -Kind", &[2, 3]),
         ("Kind OR trägt", &[2, 1]),
         ("12.3.2024", &[3, 1]),
-        ("2024-03-12", &[3, 1]),
+        // As nobody wrote it: the document of that day comes before one that mentions the day.
+        ("2024-03-12", &[1, 3]),
         ("art:geburtsanzeige", &[1]),
         ("jahr:2023", &[2]),
         ("datum:1.1.2024..31.12.2024 Müller", &[1]),
