@@ -34,7 +34,7 @@ impl Issued {
 }
 
 /// The demo as a process; ended by its pid when dropped.
-struct Demo(Child);
+pub(crate) struct Demo(Child);
 
 impl Drop for Demo {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ pub(crate) fn issued() -> &'static Issued {
     static ISSUED: OnceLock<Issued> = OnceLock::new();
     ISSUED.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
-        let running = start(folder.path());
+        let (running, _) = start(folder.path());
         let demo: Value =
             serde_json::from_slice(&std::fs::read(folder.path().join("demo.json")).unwrap()).unwrap();
         let mut certificates = Vec::new();
@@ -64,7 +64,8 @@ pub(crate) fn issued() -> &'static Issued {
     })
 }
 
-fn start(folder: &Path) -> Demo {
+/// Starts the demo and waits until it is ready; gives what it printed.
+pub(crate) fn start(folder: &Path) -> (Demo, Vec<String>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_stammbuch"))
         .args(["demo", "--listen", "127.0.0.1:0", "--dir"])
         .arg(folder)
@@ -73,9 +74,14 @@ fn start(folder: &Path) -> Demo {
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
     let demo = Demo(child);
-    let ready = lines.lines().map_while(Result::ok).any(|line| line.starts_with("Ready: "));
-    assert!(ready, "the demo ended before it was ready");
-    demo
+    let mut printed = Vec::new();
+    for line in lines.lines().map_while(Result::ok) {
+        printed.push(line);
+        if printed.last().is_some_and(|line| line.starts_with("Ready: ")) {
+            return (demo, printed);
+        }
+    }
+    panic!("the demo ended before it was ready: {printed:?}");
 }
 
 fn issue(demo: &Value, entry: &Value, kind: &str) -> Vec<u8> {
