@@ -67,8 +67,11 @@ export function concat(...parts) {
   return all;
 }
 
+/** Base64 in its one canonical spelling (RFC 4648). */
 export function fromBase64(text) {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const binary = atob(text);
+  if (btoa(binary) !== text) throw new Damaged("base64 is not canonical");
+  return Uint8Array.from(binary, (c) => c.charCodeAt(0));
 }
 
 export function toHex(bytes) {

@@ -1,7 +1,7 @@
 // The verification log: a proof (C2SP tlog-proof) that a seal was recorded, checked against the log's own key.
 // RFC 6962 hashing, C2SP signed-note and tlog-checkpoint; asks nobody.
 
-import { Damaged, concat, equal, fromBase64, sha256 } from "./der.js";
+import { Damaged, concat, equal, fromBase64, sha256, toHex } from "./der.js";
 
 const utf8 = new TextEncoder();
 
@@ -15,6 +15,7 @@ export function parseLogKey(text) {
 
 /** Parses `c2sp.org/tlog-proof@v1`. */
 export function parseProof(text) {
+  if (text.includes("\r") || text.includes("\ufffd")) throw new Damaged("the proof's characters");
   const split = text.indexOf("\n\n");
   const lines = text.slice(0, split).split("\n");
   if (split < 0 || lines.shift() !== "c2sp.org/tlog-proof@v1") throw new Damaged("the proof's first line");
@@ -31,11 +32,14 @@ export function parseCheckpoint(note) {
   const [origin, size, root] = body.split("\n");
   const signatures = note
     .slice(split + 2)
-    .trimEnd()
     .split("\n")
-    .map((line) => /^— (\S+) (\S+)$/u.exec(line))
-    .filter(Boolean)
-    .map(([, name, value]) => ({ name, value: fromBase64(value) }));
+    .slice(0, -1)
+    .map((line) => {
+      const parts = /^— (\S+) (\S+)$/u.exec(line);
+      if (!parts) throw new Damaged("a signature line of the checkpoint");
+      return { name: parts[1], value: fromBase64(parts[2]) };
+    });
+  if (!note.endsWith("\n")) throw new Damaged("the checkpoint's end");
   if (split < 0 || !/^\d{1,15}$/.test(size)) throw new Damaged("the checkpoint");
   return { body, origin, size: Number(size), root: fromBase64(root), signatures };
 }
@@ -44,7 +48,8 @@ export async function signedByLog(checkpoint, logKey) {
   if (checkpoint.origin !== logKey.name) return false;
   const key = await crypto.subtle.importKey("raw", logKey.key, { name: "Ed25519" }, false, ["verify"]);
   for (const { name, value } of checkpoint.signatures) {
-    if (name !== logKey.name) continue;
+    // An unknown line could be anything; cosignatures of witnesses are not known to this page yet.
+    if (name !== logKey.name || toHex(value.subarray(0, 4)) !== logKey.id) return false;
     if (await crypto.subtle.verify({ name: "Ed25519" }, key, value.subarray(4), utf8.encode(checkpoint.body))) return true;
   }
   return false;
