@@ -170,6 +170,9 @@ pub struct Token {
     /// The name under which a registrar releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<String>,
+    /// The registrar's function as certificates print it (Funktionsbezeichnung, field 0053).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
 }
 
 /// Why there is no configuration: one line for whoever wrote it.

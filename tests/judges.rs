@@ -271,6 +271,7 @@ fn poppler_does_not_find_a_name_that_is_not_there() {
     let program = pdftotext.get_program().to_owned();
     let page = text(&pdftotext.arg(&issued().certificates[0].file).arg("-").output().unwrap());
     assert!(page.contains("Jörgine") && !page.contains("Jorgine"), "{page}");
+    assert!(page.contains("Erika Beispiel, Standesbeamtin") && !page.contains("Standesbeamter"), "{page}");
     // A copy whose fonts have lost their way back to Unicode is not read as the names.
     let copy = damaged(&issued().certificates[0].file, b"/ToUnicode", b"/ToUnicodf");
     let page = text(&Command::new(&program).arg(copy).arg("-").output().unwrap());

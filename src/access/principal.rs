@@ -42,6 +42,8 @@ pub struct Principal {
     pub client: String,
     /// The natural person, where one is known; always for a registrar.
     pub person: Option<String>,
+    /// The registrar's function, as certificates print it.
+    pub function: Option<String>,
     /// What the caller may do.
     pub roles: Vec<Role>,
 }

@@ -18,6 +18,7 @@ impl Tokens {
                 authority: token.authority,
                 client: token.client.clone(),
                 person: token.person.clone(),
+                function: token.function.clone(),
                 roles: token.roles.clone(),
             };
             (token.sha256, Arc::new(principal))
@@ -57,6 +58,7 @@ mod tests {
             authority: AuthorityId::from_bytes([7; 16]),
             roles: vec![Role::Clerk],
             person: None,
+            function: None,
         };
         let tokens = Tokens::new(&[token("one", "first"), token("two", "second")]);
         assert_eq!(tokens.principal("one").unwrap().client, "first");

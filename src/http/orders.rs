@@ -80,7 +80,8 @@ impl Principal {
     pub(super) fn registrar(&self) -> Result<orders::Registrar, Problem> {
         let person = self.person.clone();
         let person = person.ok_or_else(|| Kind::RoleMissing.problem().detail("the token names no person"))?;
-        Ok(orders::Registrar { sender: self.sender(), person })
+        let function = self.function.clone().unwrap_or_else(|| orders::FUNCTION.to_owned());
+        Ok(orders::Registrar { sender: self.sender(), person, function })
     }
 }
 

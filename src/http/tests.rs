@@ -66,6 +66,7 @@ fn tokens() -> Tokens {
         authority: AuthorityId::from_bytes([1; 16]),
         roles: vec![role_named(name)],
         person: Some("Erika".into()),
+        function: None,
     });
     Tokens::new(&tokens)
 }

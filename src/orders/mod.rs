@@ -49,6 +49,8 @@ pub struct Registrar {
     pub sender: Sender,
     /// The name under which certificates are released.
     pub person: String,
+    /// The function printed with it: "Standesbeamtin", "Standesbeamter".
+    pub function: String,
 }
 
 /// Why there is no answer, or a refusing one.

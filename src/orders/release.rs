@@ -9,7 +9,7 @@ use serde_json::json;
 use super::check::Refusal;
 use super::matter::{Asked, IssueSettings, Matter, Printed};
 use super::request::{OrderRequest, Particulars, ReleaseRequest};
-use super::{Answer, FUNCTION, Noted, OrderError, Orders, Registrar, note, refused, sent_as, today};
+use super::{Answer, Noted, OrderError, Orders, Registrar, note, refused, sent_as, today};
 use crate::database::certificates::{self, Fixed, STATUS_LIST_BITS};
 use crate::database::journal::{self, Item};
 use crate::database::orders::{self as rows, Order, OrderState, SentAs};
@@ -185,7 +185,7 @@ fn printed(fixing: &Fixing, journal_number: u64) -> Printed<'_> {
         number: fixing.draws.number,
         journal_number,
         registrar: &fixing.by.person,
-        function: FUNCTION,
+        function: &fixing.by.function,
         day: today(fixing.at),
     }
 }

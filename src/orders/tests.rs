@@ -41,7 +41,7 @@ fn registrar() -> Registrar {
         name: "Erika Beispiel".into(),
         role: "registrar",
     };
-    Registrar { sender, person: "Erika Beispiel".into() }
+    Registrar { sender, person: "Erika Beispiel".into(), function: FUNCTION.into() }
 }
 
 fn entry(locks: &serde_json::Value) -> serde_json::Value {

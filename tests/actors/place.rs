@@ -55,6 +55,7 @@ impl Place {
                 authority,
                 roles: vec![role],
                 person: (role == Role::Registrar).then(|| PERSON.into()),
+                function: (role == Role::Registrar).then(|| "Standesbeamtin".into()),
             }));
         }
         change(&mut config);

@@ -89,6 +89,7 @@ impl OwnServer {
             authority: AUTHORITY,
             roles: vec![Role::Engine],
             person: None,
+            function: None,
         });
         fs::create_dir(&config.data_dir).map_err(io("make a folder"))?;
         found_authority(&config)?;

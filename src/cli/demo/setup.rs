@@ -232,6 +232,7 @@ fn config(authority: AuthorityId, tokens: &Tokens) -> Config {
         authority,
         roles: vec![role],
         person: matches!(role, Role::Registrar).then(|| PERSON.to_owned()),
+        function: matches!(role, Role::Registrar).then(|| "Standesbeamtin".to_owned()),
     };
     config.access.tokens = vec![
         token(&tokens.engine, "demo-engine", Role::Engine),
