@@ -1,7 +1,7 @@
 // The page for those who are shown a certificate: the file is read, hashed and checked in this browser.
 // Only its SHA-256 goes to the server, to ask whether the certificate is known there and what its status is.
 
-import { Damaged, sha256, toHex } from "./der.js";
+import { Damaged, fromBase64, sha256, toHex } from "./der.js";
 import { checkProof } from "./log.js";
 import { checkSeal } from "./seal.js";
 
@@ -102,7 +102,7 @@ async function status(digest) {
 async function examine(file) {
   const bytes = new Uint8Array(await file.arrayBuffer());
   const trust = await json("/v/trust.json");
-  const seal = await checkSeal(bytes, trust.roots.map((root) => Uint8Array.from(atob(root), (c) => c.charCodeAt(0))));
+  const seal = await checkSeal(bytes, trust.roots.map(fromBase64));
   if (!seal.sealed) {
     show("Kein Siegel gefunden", "not", [], "Diese Datei trägt kein Siegel. Ist es wirklich die PDF-Datei der Urkunde?");
     return;

@@ -184,13 +184,14 @@ export async function checkSeal(file, roots) {
     if (await namedBy(cms.signed.get(OID.signingCertificateV2), certificate)) signer = certificate;
   }
   if (signer && !equal(cms.named, signer.named)) throw new Damaged("the seal names another signer");
+  const trusted = roots.map(parseCertificate);
   for (const each of cms.certificates) {
-    if (each !== signer && !(await issuedWithin(each, [...cms.certificates, ...roots.map(parseCertificate)]))) {
+    if (each !== signer && !(await issuedWithin(each, [...cms.certificates, ...trusted]))) {
       throw new Damaged("the seal brings a certificate that nobody in it issued");
     }
   }
   const signed = Boolean(signer) && (await signedBy(signer.key, cms.signature, cms.signedDer));
-  const root = signed ? await rootOf(signer, cms.certificates, roots) : null;
+  const root = signed ? await rootOf(signer, cms.certificates, trusted) : null;
   return {
     sealed: true,
     intact,
@@ -226,8 +227,7 @@ async function issuedWithin(certificate, issuers) {
   return false;
 }
 
-async function rootOf(signer, certificates, roots) {
-  const trusted = roots.map(parseCertificate);
+async function rootOf(signer, certificates, trusted) {
   let current = signer;
   for (let depth = 0; depth < 4; depth++) {
     for (const root of trusted) {
