@@ -231,6 +231,13 @@ impl App {
     }
 }
 
+/// Opens the main database of an installation, which need not have been served before.
+pub async fn open_database(config: &Config) -> Result<Database, StartError> {
+    keys::make_folder(&config.data_dir)?;
+    let failed = |source| StartError::Database { which: "database", source };
+    Database::open(&config.database_url(&config.database.url)).await.map_err(failed)
+}
+
 /// One process at a time serves a folder. The lock ends with the process, however it ends.
 fn lock(config: &Config) -> Result<File, StartError> {
     let folder = || config.data_dir.display().to_string();

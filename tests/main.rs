@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "the actors can do more than the tests of today ask of them")]
 mod actors;
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod authorization;
 #[cfg(test)]
 mod census;

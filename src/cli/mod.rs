@@ -2,6 +2,7 @@
 //!
 //! To add one: a `mod`, a variant of `Command` and its line in `run`.
 
+mod authority;
 mod bench;
 mod check;
 pub mod demo;
@@ -20,6 +21,7 @@ use clap::{Parser, Subcommand};
 const EXAMPLES: &str = "\
 Examples:
   stammbuch demo                                 try it: a sample authority on this machine
+  stammbuch authority add --help                 set up a real installation: its authorities and offices
   stammbuch serve --config config/default.toml   serve with the settings of this file
   stammbuch check --config config/default.toml   compare database, objects, keys, index and log
   stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
@@ -39,6 +41,7 @@ pub struct Program {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Authority(authority::Args),
     Bench(bench::Args),
     Check(check::Args),
     #[command(hide = true)]
@@ -72,6 +75,7 @@ impl Program {
     /// Runs the subcommand; `Ok` carries the exit code.
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
+            Command::Authority(args) => authority::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),

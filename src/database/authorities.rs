@@ -165,6 +165,17 @@ pub async fn office_as_of(
     Ok(offices.into_iter().find(|office| office.number == number))
 }
 
+/// The authority that has office `number` at `at`.
+pub async fn holder_of(
+    tx: &mut Tx,
+    number: &str,
+    at: Timestamp,
+) -> Result<Option<AuthorityId>, DatabaseError> {
+    let row = sql("SELECT authority FROM offices
+                   WHERE number = $1 AND valid_from <= $2 AND (valid_to IS NULL OR valid_to > $2)");
+    row.bind(number).bind(at).optional(tx).await?.map(|row| row.id("authority")).transpose()
+}
+
 /// The offices an authority had at `at`, by number.
 pub async fn offices_as_of(
     tx: &mut Tx,

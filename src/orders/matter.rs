@@ -56,6 +56,8 @@ pub(super) struct Printed<'a> {
     pub(super) registrar: &'a str,
     pub(super) function: &'a str,
     pub(super) day: Date,
+    /// Signed under a demonstration CA, whose certificates make everything a specimen.
+    pub(super) by_demo_key: bool,
 }
 
 impl Matter {
@@ -110,7 +112,7 @@ impl Matter {
             &self.facts,
             &Issuing {
                 kind: asked.kind,
-                specimen: self.specimen,
+                specimen: self.specimen || printed.by_demo_key,
                 omissions: &asked.omit,
                 number: printed.number,
                 public_url: &settings.public_url,

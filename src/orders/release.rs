@@ -53,6 +53,7 @@ struct Fixing {
     /// Set if the order comes in at the same time.
     sent: Option<SentAs>,
     asked: Asked,
+    by_demo_key: bool,
     draws: Draws,
     at: Timestamp,
     settings: IssueSettings,
@@ -145,7 +146,10 @@ impl Orders {
         sent: Option<SentAs>,
         asked: Asked,
     ) -> Result<Outcome, OrderError> {
+        let signed_by = SignedBy::of(order.medium, &by.person);
+        let signer = self.issuance.signers.signer(order.authority, &signed_by);
         let fixing = Fixing {
+            by_demo_key: signer.is_some_and(|signer| signer.chain().is_specimen()),
             by: by.clone(),
             order,
             sent,
@@ -187,6 +191,7 @@ fn printed(fixing: &Fixing, journal_number: u64) -> Printed<'_> {
         registrar: &fixing.by.person,
         function: &fixing.by.function,
         day: today(fixing.at),
+        by_demo_key: fixing.by_demo_key,
     }
 }
 

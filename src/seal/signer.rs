@@ -96,6 +96,11 @@ impl Chain {
         self.0.first().ok_or(SignerError::NoCertificate)
     }
 
+    /// Whether one of them marks specimens.
+    pub fn is_specimen(&self) -> bool {
+        self.0.iter().any(Certificate::is_specimen)
+    }
+
     /// Refuses instants at which one of the certificates is not valid.
     ///
     /// # Errors

@@ -109,6 +109,11 @@ impl Place {
         Actor::new(&self.url, Some(token(OTHER, role)))
     }
 
+    /// Whoever has this token.
+    pub fn bearer(&self, token: &str) -> Actor {
+        Actor::new(&self.url, Some(token.to_owned()))
+    }
+
     /// A program that uploads and orders.
     pub fn engine(&self) -> Actor {
         self.actor(Role::Engine)
