@@ -4,6 +4,7 @@ mod evidence;
 mod inspect;
 mod issuing;
 mod keys;
+mod node;
 mod rebuild;
 mod search;
 mod system;
@@ -22,7 +23,8 @@ use crate::database::keystore::Keystore;
 use crate::database::log::Takeover;
 use crate::database::{Database, DatabaseError, jobs};
 use crate::domain::clock::Clock;
-use crate::domain::random::{self, Random};
+use crate::domain::ids::NodeId;
+use crate::domain::random::Random;
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
 use crate::intake::receive::Receiver;
 use crate::issuance::answers::Answers;
@@ -129,6 +131,7 @@ impl App {
     ) -> Result<Self, StartError> {
         keys::make_folder(&config.data_dir)?;
         let lock = lock(&config)?;
+        let node = node::id(&config.data_dir, random.as_ref())?;
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
         let master = keys::master(&config, random.as_ref())?;
         let signers = Arc::new(keys::signers(&config)?);
@@ -147,11 +150,9 @@ impl App {
             vault: vault.clone(),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
+            node,
         };
-        if url_is_embedded(&config) {
-            // Nobody else can be at work on a job: its process held the lock of this folder.
-            take_jobs_over(&database, clock.as_ref()).await?;
-        }
+        take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
         let log_key = log_signer.verifier().clone();
@@ -159,7 +160,7 @@ impl App {
         let answers =
             Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
         let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
-        let sequencer = start_sequencer(&config, &log, &database, log_signer, (&clock, random.as_ref()));
+        let sequencer = start_sequencer(&config, &log, &database, log_signer, (&clock, node));
         let parts = issuing::Parts {
             database: database.clone(),
             vault: vault.clone(),
@@ -250,10 +251,18 @@ fn lock(config: &Config) -> Result<File, StartError> {
     }
 }
 
-async fn take_jobs_over(database: &Database, clock: &dyn Clock) -> Result<(), StartError> {
+/// What this node had claimed when it was killed is due again; so is all that was claimed in an embedded database,
+/// since nobody else can be at work there: every process of it held the lock of this folder.
+async fn take_jobs_over(
+    config: &Config,
+    database: &Database,
+    node: NodeId,
+    clock: &dyn Clock,
+) -> Result<(), StartError> {
     let now = clock.now();
+    let of = if url_is_embedded(config) { None } else { Some(node) };
     let taken: Result<u64, DatabaseError> =
-        database.write(move |tx| Box::pin(jobs::take_over(tx, now))).await;
+        database.write(move |tx| Box::pin(jobs::take_over(tx, of, now))).await;
     taken.map(drop).map_err(|source| StartError::Database { which: "database", source })
 }
 
@@ -275,9 +284,10 @@ fn start_sequencer(
     log: &Arc<Log>,
     database: &Database,
     signer: Arc<LogSigner>,
-    (clock, random): (&Arc<dyn Clock>, &dyn Random),
+    (clock, node): (&Arc<dyn Clock>, NodeId),
 ) -> Background {
-    // Whoever had the lease of an embedded database held the lock of this folder too.
+    // Whoever had the lease of an embedded database held the lock of this folder too. Of a shared one, this node
+    // takes back what it had itself.
     let takeover = if url_is_embedded(config) { Takeover::AtOnce } else { Takeover::WhenExpired };
     let sequencing = Sequencing {
         log: Arc::clone(log),
@@ -285,7 +295,7 @@ fn start_sequencer(
         signer,
         clock: Arc::clone(clock),
         interrupts: Arc::new(Uninterrupted),
-        owner: random::bytes(random),
+        owner: node,
         takeover,
     };
     Background::start(|stop| sequencing.run(stop))

@@ -1,8 +1,9 @@
-//! Who takes part in the tests: a server of its own for each test, in this process or as the real program, and typed
-//! actors of two authorities who speak HTTP with it.
+//! Who takes part in the tests: a server of its own for each test, in this process or as the real program, on SQLite
+//! or PostgreSQL, and typed actors of two authorities who speak HTTP with it.
 
 pub mod desk;
 pub mod place;
+pub mod postgres;
 mod process;
 pub mod speak;
 

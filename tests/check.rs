@@ -15,6 +15,7 @@ use tempfile::TempDir;
 use crate::actors::Server;
 use crate::actors::noon;
 use crate::actors::place::Place;
+use crate::actors::postgres::Databases;
 
 /// More than a segment, so that a change can lie beyond the head of the object.
 const DOCUMENT_BYTES: usize = 200_000;
@@ -54,7 +55,7 @@ fn used() -> (Place, String) {
 fn on_database(url: &str, work: impl AsyncFnOnce(&Database)) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let database = if url.contains("keystore") {
+        let database = if url.contains("keystore") || url.ends_with("_keys") {
             Database::open_keystore(url).await.unwrap()
         } else {
             Database::open(url).await.unwrap()
@@ -68,6 +69,8 @@ fn on_database(url: &str, work: impl AsyncFnOnce(&Database)) {
 struct Copy {
     folder: TempDir,
     config: Config,
+    /// On PostgreSQL.
+    databases: Option<Databases>,
 }
 
 impl Copy {
@@ -76,8 +79,12 @@ impl Copy {
         let mut config = place.config().clone();
         config.data_dir = folder.path().join("data");
         copy_tree(place.data_dir(), &config.data_dir);
+        let databases = place.on_postgres().map(Databases::copied);
+        if let Some(databases) = &databases {
+            databases.configure(&mut config);
+        }
         fs::write(folder.path().join("site.toml"), toml::to_string(&config).unwrap()).unwrap();
-        Self { folder, config }
+        Self { folder, config, databases }
     }
 
     fn file(&self, path: &str) -> PathBuf {
@@ -93,8 +100,10 @@ impl Copy {
 
     fn statement(&self, database: &str, statement: &str) {
         let url = self.config.database_url(database);
+        // Bytes are written x'00' on SQLite and '\\x00' on PostgreSQL.
+        let bytes = if self.databases.is_some() { "'\\x" } else { "x'" };
+        let statement = statement.replace("x'", bytes);
         on_database(&url, async |database| {
-            let statement = statement.to_owned();
             let work = database.write::<_, DatabaseError, _>(move |tx| {
                 Box::pin(async move { sql_from(statement).execute(tx).await })
             });

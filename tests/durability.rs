@@ -20,10 +20,15 @@ fn traced_upload() -> Option<Vec<Call>> {
         eprintln!("skipped: strace is not installed");
         return None;
     }
+    let place = Place::new(|_| {});
+    if place.on_postgres().is_some() {
+        eprintln!("skipped on PostgreSQL: its server syncs rows and keys");
+        return None;
+    }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("calls");
     let strace = ["strace", "-D", "-f", "-y", "-s", "64", "-e", TRACED, "-o", file.to_str().unwrap()];
-    let server = ServerProcess::under(Place::new(|_| {}), &strace);
+    let server = ServerProcess::under(place, &strace);
     server.engine().send("POST", "/v1/documents", &[], b"the first one makes the folders").expect(201);
     server.engine().send("POST", "/v1/documents", &[], b"the one that is looked at").expect(201);
     let (status, log, _place) = server.terminate();

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use crate::config::{self, Config};
 use crate::database::Database;
 use crate::domain::clock::Clock;
+use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
 use crate::intake::extract::{Extractor, Limits};
 use crate::intake::process::Processor;
@@ -25,11 +26,12 @@ pub(super) struct Parts {
     pub(super) vault: Vault,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    pub(super) node: NodeId,
 }
 
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
 pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Receiver, Running) {
-    let Parts { database, vault, clock, random } = parts;
+    let Parts { database, vault, clock, random, node } = parts;
     let processor = Processor {
         database: database.clone(),
         vault: vault.clone(),
@@ -38,6 +40,7 @@ pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Rece
         index,
     };
     let runner = Runner::new(database.clone(), Arc::clone(clock), Arc::clone(random), Patience::default())
+        .on_node(*node)
         .with(EXTRACT_JOB, config.extractor.children.max(1), Arc::new(processor));
     let receiver = Receiver {
         vault: vault.clone(),

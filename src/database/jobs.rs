@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{DatabaseError, Row, Tx, sql};
-use crate::domain::ids::{AuthorityId, JobId};
+use crate::domain::ids::{AuthorityId, JobId, NodeId};
+use crate::domain::random::{self, Random};
 
 /// A job to be written down.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,23 @@ pub struct NewJob {
 /// The right to work on a job until it runs out; another value with each claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lease(pub [u8; 16]);
+
+impl Lease {
+    /// A lease of `node` that nobody else has: its first half says whose it is.
+    pub fn draw(node: NodeId, random: &dyn Random) -> Self {
+        let mut lease = random::bytes(random);
+        for (byte, of_node) in lease.iter_mut().zip(mark(node)) {
+            *byte = of_node;
+        }
+        Self(lease)
+    }
+}
+
+/// What the leases of a node begin with.
+fn mark(node: NodeId) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = *node.as_bytes();
+    [a, b, c, d, e, f, g, h]
+}
 
 /// A job that was claimed.
 #[derive(Debug, Clone, PartialEq)]
@@ -221,11 +239,16 @@ pub async fn revive(tx: &mut Tx, kind: &str, now: Timestamp) -> Result<u64, Data
         .await
 }
 
-/// Makes every claimed job due at once: for the only process of an embedded database, when it starts. Whoever had
-/// the leases is dead.
-pub async fn take_over(tx: &mut Tx, now: Timestamp) -> Result<u64, DatabaseError> {
-    let query = sql("UPDATE jobs SET lease = NULL, due_at = $1 WHERE lease IS NOT NULL");
-    query.bind(now).execute(tx).await
+/// Makes the jobs that `of` has claimed due at once, or all that anybody has: when it is known, at a start, that
+/// whoever had the leases is dead.
+pub async fn take_over(tx: &mut Tx, of: Option<NodeId>, now: Timestamp) -> Result<u64, DatabaseError> {
+    let query = match of {
+        None => sql("UPDATE jobs SET lease = NULL, due_at = $1 WHERE lease IS NOT NULL").bind(now),
+        Some(node) => sql("UPDATE jobs SET lease = NULL, due_at = $1 WHERE substr(lease, 1, 8) = $2")
+            .bind(now)
+            .bind(mark(node).as_slice()),
+    };
+    query.execute(tx).await
 }
 
 /// When the next job of `kind` is due; `None`: there is none.

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::{DatabaseError, Row, Tx, sql};
+use crate::domain::ids::NodeId;
 use crate::tlog::{Leaf, LeafKind};
 
 /// What the database says was signed last.
@@ -61,7 +62,7 @@ pub async fn index_of(tx: &mut Tx, kind: LeafKind, subject: &[u8]) -> Result<Opt
 /// Takes the lease until `until`; none if another owner's has not run out and must be waited for.
 pub async fn take_lease(
     tx: &mut Tx,
-    owner: &[u8; 16],
+    owner: NodeId,
     (now, until): (Timestamp, Timestamp),
     takeover: Takeover,
 ) -> Result<Option<Epoch>, DatabaseError> {
@@ -82,6 +83,12 @@ pub async fn take_lease(
 pub async fn hold_lease(tx: &mut Tx, epoch: Epoch, until: Timestamp) -> Result<bool, DatabaseError> {
     let held = sql("UPDATE log_state SET lease_until = $2 WHERE one = 1 AND epoch = $1");
     Ok(held.bind(epoch.0).bind(until).execute(tx).await? == 1)
+}
+
+/// Gives the lease back, so that the next one need not wait until it has run out; a newer epoch keeps it.
+pub async fn release_lease(tx: &mut Tx, owner: NodeId) -> Result<(), DatabaseError> {
+    let release = sql("UPDATE log_state SET lease_owner = NULL, lease_until = NULL WHERE lease_owner = $1");
+    release.bind(owner).execute(tx).await.map(drop)
 }
 
 /// What was signed last.

@@ -78,6 +78,10 @@ macro_rules! id {
 }
 
 id!(
+    /// A node of an installation: what serves one data folder, from one start to the next.
+    NodeId
+);
+id!(
     /// An authority (Standesamt) of this installation.
     AuthorityId
 );

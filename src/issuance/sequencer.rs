@@ -15,12 +15,15 @@ use super::log_files::LogFilesError;
 use crate::database::log::{self as rows, Epoch, SignedHead, Takeover};
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
+use crate::domain::ids::NodeId;
 use crate::tlog::{Checkpoint, CheckpointError, Leaf, LogSigner, Tree};
 
 /// Most leaves under one new checkpoint.
 const BATCH_MAX: u32 = 2048;
 /// How long a lease holds without being prolonged.
 const LEASE: SignedDuration = SignedDuration::from_secs(15);
+/// After how long it is prolonged though there is nothing to do.
+const RENEW: SignedDuration = SignedDuration::from_secs(5);
 /// How often it looks for leaves that another process queued.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -78,8 +81,8 @@ pub struct Sequencing {
     pub clock: Arc<dyn Clock>,
     /// Where a test cuts it off.
     pub interrupts: Arc<dyn Interrupts>,
-    /// Who it is, to itself.
-    pub owner: [u8; 16],
+    /// Whose the lease is: what this node had before it was killed, it takes back at once.
+    pub owner: NodeId,
     /// Whether it may take the lease of one that has not given it back.
     pub takeover: Takeover,
 }
@@ -90,6 +93,7 @@ pub struct Sequencer {
     epoch: Epoch,
     tree: Tree,
     published: Option<Arc<str>>,
+    renew_at: Timestamp,
 }
 
 impl Sequencing {
@@ -106,14 +110,15 @@ impl Sequencing {
         let times = (self.clock.now(), self.lease_end());
         let taken = self.database.write(move |tx| {
             Box::pin(async move {
-                let epoch = rows::take_lease(tx, &owner, times, takeover).await?;
+                let epoch = rows::take_lease(tx, owner, times, takeover).await?;
                 Ok::<_, DatabaseError>((epoch, rows::signed_head(tx).await?))
             })
         });
         let (epoch, head) = taken.await?;
         let epoch = epoch.ok_or(SequencerError::NotOurs)?;
         let (tree, published) = self.reconcile(head).await?;
-        Ok(Sequencer { with: self.clone(), epoch, tree, published })
+        let renew_at = self.clock.now() + RENEW;
+        Ok(Sequencer { with: self.clone(), epoch, tree, published, renew_at })
     }
 
     /// The tree that the database signed, and the checkpoint that is published: afterwards they are of one size.
@@ -145,8 +150,16 @@ impl Sequencing {
         Ok((tree, note.map(Into::into)))
     }
 
-    /// Sequences until `stop` is given, beginning again after every failure.
+    /// Sequences until `stop` is given, beginning again after every failure; then gives the lease back.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        self.sequence_until(stop).await;
+        let owner = self.owner;
+        if let Err(error) = self.database.write(move |tx| Box::pin(rows::release_lease(tx, owner))).await {
+            tracing::warn!(%error, "the lease of the log was not given back; it runs out by itself");
+        }
+    }
+
+    async fn sequence_until(&self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
         loop {
             let failure = tokio::select! {
@@ -186,9 +199,25 @@ impl Sequencer {
     async fn work(mut self) -> Result<(), SequencerError> {
         loop {
             while self.round().await? > 0 {}
+            self.renew().await?;
             // Woken by whoever queued a leaf here; the time-out is for leaves that another process queued.
             let _ = tokio::time::timeout(LOOK_AGAIN, self.with.log.work.notified()).await;
         }
+    }
+
+    /// Keeps the lease while there is nothing to do, so that it does not go to and fro between nodes. Of an embedded
+    /// database nobody else wants it.
+    async fn renew(&mut self) -> Result<(), SequencerError> {
+        let now = self.with.clock.now();
+        if self.with.takeover == Takeover::AtOnce || now < self.renew_at {
+            return Ok(());
+        }
+        let (epoch, until) = (self.epoch, self.with.lease_end());
+        if !self.with.database.write(move |tx| Box::pin(rows::hold_lease(tx, epoch, until))).await? {
+            return Err(SequencerError::NotOurs);
+        }
+        self.renew_at = now + RENEW;
+        Ok(())
     }
 
     /// Puts what waits, up to one batch, under a new published checkpoint. Gives the number of leaves.

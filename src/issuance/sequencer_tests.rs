@@ -45,7 +45,7 @@ impl Bench {
             signer: Arc::clone(&self.signer),
             clock: Arc::<FixedClock>::clone(&self.clock),
             interrupts: Arc::new(Uninterrupted),
-            owner: [owner; 16],
+            owner: NodeId::from_bytes([owner; 16]),
             takeover,
         }
     }
@@ -197,6 +197,44 @@ async fn a_lease_is_waited_for_until_it_has_run_out() {
         assert!(bench.sequencing(2, Takeover::WhenExpired).open().await.is_err());
         bench.clock.advance(SignedDuration::from_secs(1));
         assert!(bench.sequencing(2, Takeover::WhenExpired).open().await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_is_given_back_at_the_end_and_a_node_takes_back_its_own() {
+    on_each_engine(async |bench| {
+        let running = bench.sequencing(1, Takeover::WhenExpired);
+        let mut first = running.open().await.unwrap();
+        let refused = bench.sequencing(2, Takeover::WhenExpired).open().await;
+        assert!(matches!(refused.err().unwrap(), SequencerError::NotOurs));
+        // It was killed; its next start is the same node, and the one before can do nothing any more.
+        running.open().await.unwrap();
+        bench.queue(0..1).await;
+        assert!(matches!(first.round().await, Err(SequencerError::NotOurs)));
+        running.clone().run(std::future::ready(())).await;
+        let mut second = bench.sequencing(2, Takeover::WhenExpired).open().await.unwrap();
+        // What another node has by now is not given back.
+        running.run(std::future::ready(())).await;
+        let refused = bench.sequencing(3, Takeover::WhenExpired).open().await;
+        assert!(matches!(refused.err().unwrap(), SequencerError::NotOurs));
+        assert_eq!(second.round().await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lease_is_prolonged_while_there_is_nothing_to_do() {
+    on_each_engine(async |bench| {
+        let mut first = bench.sequencing(1, Takeover::WhenExpired).open().await.unwrap();
+        for _ in 0..4 {
+            bench.clock.advance(RENEW);
+            first.renew().await.unwrap();
+        }
+        assert!(bench.sequencing(2, Takeover::WhenExpired).open().await.is_err());
+        bench.clock.advance(LEASE);
+        assert!(bench.sequencing(2, Takeover::WhenExpired).open().await.is_ok());
+        assert!(matches!(first.renew().await, Err(SequencerError::NotOurs)));
     })
     .await;
 }

@@ -18,7 +18,7 @@ use crate::database::log::Takeover;
 use crate::database::{Database, testing};
 use crate::domain::clock::FixedClock;
 use crate::domain::digest::Sha256;
-use crate::domain::ids::{AuthorityId, ObjectId};
+use crate::domain::ids::{AuthorityId, NodeId, ObjectId};
 use crate::domain::random::SeededRandom;
 use crate::objects::MemoryStore;
 use crate::pdf::stationery::Stationery;
@@ -95,7 +95,7 @@ pub(crate) async fn in_an_office(test: impl AsyncFn(&Office)) {
             signer,
             clock: clock.clone(),
             interrupts: Arc::new(Uninterrupted),
-            owner: [1; 16],
+            owner: NodeId::from_bytes([1; 16]),
             takeover: Takeover::AtOnce,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -14,7 +14,8 @@ use tokio::time::sleep;
 use super::{Claimed, Finished, Handler, JobError, Lease, Patience};
 use crate::database::{Database, DatabaseError, jobs};
 use crate::domain::clock::Clock;
-use crate::domain::random::{self, Random};
+use crate::domain::ids::NodeId;
+use crate::domain::random::Random;
 
 /// A runner that has not started yet.
 pub struct Runner {
@@ -39,6 +40,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     patience: Patience,
+    node: NodeId,
 }
 
 #[derive(Clone)]
@@ -63,8 +65,16 @@ impl Runner {
         random: Arc<dyn Random>,
         patience: Patience,
     ) -> Self {
-        let shared = Shared { database, clock, random, patience };
+        let node = NodeId::draw(&*random);
+        let shared = Shared { database, clock, random, patience, node };
         Self { shared, kinds: Vec::new(), wake: Wake(watch::Sender::new(())) }
+    }
+
+    /// What is claimed can be told to be this node's, so that its next start may take it over.
+    #[must_use]
+    pub const fn on_node(mut self, node: NodeId) -> Self {
+        self.shared.node = node;
+        self
     }
 
     /// Jobs of `kind` are done by `handler`, at most `places` at the same time.
@@ -156,7 +166,7 @@ async fn claim(
 ) -> Result<Vec<Claimed>, DatabaseError> {
     let (name, attempts_max) = (kind.name, shared.patience.attempts_max);
     let lease_until = after(now, shared.patience.lease);
-    let leases: Vec<Lease> = (0..at_most).map(|_| Lease(random::bytes(&*shared.random))).collect();
+    let leases: Vec<Lease> = (0..at_most).map(|_| Lease::draw(shared.node, &*shared.random)).collect();
     let claiming = shared.database.write(move |tx| {
         Box::pin(async move {
             let mut claimed = Vec::new();

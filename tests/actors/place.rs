@@ -15,6 +15,7 @@ use stammbuch::domain::ids::AuthorityId;
 use stammbuch::seal::demo_ca::{self, Names};
 use tempfile::TempDir;
 
+use super::postgres::Databases;
 use super::speak::Actor;
 
 /// The office of the first authority.
@@ -34,6 +35,8 @@ pub struct Place {
     folder: Option<TempDir>,
     config: Config,
     url: String,
+    /// On PostgreSQL. Dropped last, when nobody is connected any more.
+    databases: Option<Databases>,
 }
 
 impl Place {
@@ -41,6 +44,10 @@ impl Place {
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        let databases = Databases::make();
+        if let Some(databases) = &databases {
+            databases.configure(&mut config);
+        }
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.log.origin = "test.example/log".into();
         config.extractor.program = env!("CARGO_BIN_EXE_stammbuch").into();
@@ -61,7 +68,7 @@ impl Place {
         change(&mut config);
         found(&config);
         std::fs::write(folder.path().join("site.toml"), toml::to_string_pretty(&config).unwrap()).unwrap();
-        Self { folder: Some(folder), config, url: String::new() }
+        Self { folder: Some(folder), config, url: String::new(), databases }
     }
 
     /// The settings.
@@ -82,6 +89,11 @@ impl Place {
     /// The certificate of the CA of the first authority's signers.
     pub fn ca_file(&self) -> PathBuf {
         self.data_dir().join("keys/one.ca.pem")
+    }
+
+    /// Its databases, if they are PostgreSQL's.
+    pub const fn on_postgres(&self) -> Option<&Databases> {
+        self.databases.as_ref()
     }
 
     /// Whoever serves answers here.

@@ -4,6 +4,7 @@
 #   tests/counterparts/postgres.sh start DIR [PORT]   prints its url; PORT 0 or none: a free one; pid in DIR/pid
 #   tests/counterparts/postgres.sh stop DIR           ends it
 #
+# STAMMBUCH_POSTGRES_OPTIONS are more options for the server, such as `-c fsync=off`.
 # The tests take part with STAMMBUCH_TEST_POSTGRES set to the url. Needs Debian's postgresql-15 (or newer);
 # PostgreSQL refuses to run as root, so it is then run as the user postgres.
 set -euo pipefail
@@ -41,7 +42,7 @@ start() {
       { cat "$dir/initdb.log" >&2; exit 1; }
   fi
   as_postgres "$bin/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -t 60 \
-    -o "-k '$dir' -c listen_addresses=127.0.0.1 -p $port -c max_connections=400" start >"$dir/start.log" 2>&1 ||
+    -o "-k '$dir' -c listen_addresses=127.0.0.1 -p $port -c max_connections=400 ${STAMMBUCH_POSTGRES_OPTIONS:-}" start >"$dir/start.log" 2>&1 ||
     { cat "$dir/start.log" "$dir/server.log" >&2; exit 1; }
   head -1 "$dir/data/postmaster.pid" >"$dir/pid"
   echo "postgres://postgres@127.0.0.1:$port/postgres"
@@ -63,5 +64,5 @@ stop() {
 case "${1:-}" in
   start) start "${2:?folder}" "${3:-0}" ;;
   stop) stop "${2:?folder}" ;;
-  *) sed -n '2,8p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac

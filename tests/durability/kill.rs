@@ -91,8 +91,10 @@ pub fn uploads_until_killed(server: &ServerProcess, seed: u64, round: u64) -> Ve
                 })
             })
             .collect();
+        // From here on only those who upload hold it: when they have all given up, nobody is waited for.
+        drop(acknowledged);
         for _ in 0..wanted {
-            acknowledgements.recv().unwrap();
+            acknowledgements.recv().expect("the server acknowledges uploads until it is killed");
         }
         // sleeps: the moment of the kill is what is drawn, nothing is waited for
         std::thread::sleep(moment);

@@ -16,7 +16,7 @@ use crate::database::log::{self as rows, Takeover};
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock as _;
 use crate::domain::digest::Sha256;
-use crate::domain::random;
+use crate::domain::ids::NodeId;
 use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::{Log, LogError};
 use crate::issuance::log_files::LogFiles;
@@ -86,7 +86,7 @@ async fn measure(args: &Args) -> Result<serde_json::Value, BenchError> {
         signer,
         clock: Arc::new(SystemClock),
         interrupts: Arc::new(Uninterrupted),
-        owner: random::bytes(&random),
+        owner: NodeId::draw(&random),
         takeover: Takeover::AtOnce,
     };
     let (stop, stopped) = oneshot::channel::<()>();

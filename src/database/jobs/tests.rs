@@ -6,6 +6,7 @@ use serde_json::json;
 use super::super::testing::{authority, on_each_engine};
 use super::*;
 use crate::database::Database;
+use crate::domain::random::SeededRandom;
 
 const ATTEMPTS_MAX: u32 = 3;
 
@@ -175,6 +176,31 @@ async fn a_unique_key_is_there_once_until_its_job_is_done() {
         assert!(!put(&db, keyed(3)).await);
         assert!(done(&db, &claimed).await);
         assert!(put(&db, keyed(4)).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_that_starts_again_takes_over_what_it_had_claimed_and_nothing_of_others() {
+    on_each_engine(async |db| {
+        let random = SeededRandom::new(1);
+        let nodes = [NodeId::from_bytes([1; 16]), NodeId::from_bytes([2; 16])];
+        put(&db, job(1, 1)).await;
+        put(&db, job(1, 2)).await;
+        for node in nodes {
+            let lease = Lease::draw(node, &random);
+            let claiming =
+                db.write(move |tx| Box::pin(claim(tx, "extract", lease, at(0), at(60), ATTEMPTS_MAX)));
+            claiming.await.unwrap().unwrap();
+        }
+        let over =
+            async |of: Option<NodeId>| db.write(move |tx| Box::pin(take_over(tx, of, at(1)))).await.unwrap();
+        assert_eq!(over(Some(nodes[1])).await, 1);
+        assert_eq!(over(Some(nodes[1])).await, 0);
+        let again = take(&db, 9, 1).await;
+        assert_eq!((number(again.as_ref()), again.unwrap().attempt), (Some(2), 2));
+        assert_eq!(take(&db, 9, 1).await, None);
+        assert_eq!(over(None).await, 2);
     })
     .await;
 }
