@@ -37,6 +37,7 @@ use crate::objects::{DiskStore, ObjectStore, Vault};
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
+use crate::retention::Retention;
 use crate::search::index::IndexError;
 use crate::tlog::LogSigner;
 use crate::web::PublicTrust;
@@ -114,6 +115,7 @@ pub struct App {
     log: Arc<Log>,
     orders: Orders,
     copies: Copies,
+    retention: Retention,
     answers: Answers,
     page_trust: PublicTrust,
     sequencer: Background,
@@ -154,6 +156,7 @@ impl App {
         };
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
+        let retention = evidence.retention(search.wake());
         let files = LogFiles::new(Arc::clone(&objects));
         let log_key = log_signer.verifier().clone();
         let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
@@ -183,6 +186,7 @@ impl App {
             log,
             orders,
             copies,
+            retention,
             answers,
             page_trust,
             sequencer,
@@ -216,6 +220,7 @@ impl App {
             log: Arc::clone(&self.log),
             orders: self.orders.clone(),
             copies: self.copies.clone(),
+            retention: self.retention.clone(),
             answers: self.answers.clone(),
             page_trust: self.page_trust.clone(),
         })

@@ -19,6 +19,7 @@ pub mod objects;
 pub mod orders;
 pub mod pdf;
 pub mod register;
+pub mod retention;
 pub mod seal;
 pub mod search;
 pub mod tlog;

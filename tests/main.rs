@@ -32,6 +32,8 @@ mod issue;
 #[cfg(test)]
 mod judges;
 #[cfg(test)]
+mod keeping;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod openapi;

@@ -50,7 +50,7 @@ fn only_size_and_shape_of_a_question_are_refused() {
 }
 
 /// Uploads a text and asks for its state until it can be found; the server says nothing when that is.
-fn found_later(actor: &Actor, query: &str, text: &str) -> String {
+pub fn found_later(actor: &Actor, query: &str, text: &str) -> String {
     let path = format!("/v1/documents?{query}");
     let id = actor.send("POST", &path, &[("Content-Type", "text/plain")], text.as_bytes()).expect(201);
     let id = id["id"].as_str().unwrap().to_owned();
@@ -65,11 +65,11 @@ fn found_later(actor: &Actor, query: &str, text: &str) -> String {
     panic!("{id} is not found");
 }
 
-fn ids(answer: &Value) -> Vec<&str> {
+pub fn ids(answer: &Value) -> Vec<&str> {
     answer["hits"].as_array().unwrap().iter().map(|hit| hit["document"].as_str().unwrap()).collect()
 }
 
-fn ask(actor: &Actor, query: &str) -> Value {
+pub fn ask(actor: &Actor, query: &str) -> Value {
     actor.post("/v1/search", &json!({"q": query})).expect(200)
 }
 

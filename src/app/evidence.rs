@@ -16,6 +16,7 @@ use crate::intake::receive::{EXTRACT_JOB, Receiver};
 use crate::intake::sweep::{self, Swept};
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
+use crate::retention::Retention;
 
 /// The program that is running, also when its file was replaced meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -27,6 +28,15 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) node: NodeId,
+}
+
+impl Parts {
+    /// What decides about documents that are there. `index` is told of each change for it.
+    pub(super) fn retention(&self, index: Arc<Notify>) -> Retention {
+        let Self { database, clock, random, .. } = self;
+        let (clock, random) = (Arc::clone(clock), Arc::clone(random));
+        Retention { database: database.clone(), clock, random, index }
+    }
 }
 
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.

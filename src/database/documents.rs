@@ -40,7 +40,7 @@ pub struct Document {
     pub file: Option<String>,
     /// The register entry it belongs to: `G/12345678/2024/815`.
     pub entry: Option<String>,
-    /// Levels and seals that restrict who may see it; empty: none.
+    /// Levels and seals that restrict who may see it, separated by spaces; empty: none.
     pub restriction: String,
     /// When the last byte of it came.
     pub received_at: Timestamp,
@@ -234,7 +234,7 @@ fn document(row: &Row) -> Result<Document, DatabaseError> {
         date: date.map(|date| date.parse().map_err(unfit)).transpose()?,
         file: row.get("file")?,
         entry: row.get("entry")?,
-        restriction: row.text("restriction")?,
+        restriction: super::keeping::restriction(row)?,
         received_at: row.time("received_at")?,
         received_by: row.text("received_by")?,
         stored_at: row.time("stored_at")?,

@@ -32,7 +32,7 @@ pub struct Findable {
     pub date: Option<Date>,
 }
 
-const COLUMNS: &str = "SELECT id, authority, object, text_object, restriction, title, reference, file_name, kind, doc_date FROM documents";
+const COLUMNS: &str = "SELECT id, authority, object, text_object, restriction, seals, title, reference, file_name, kind, doc_date FROM documents";
 
 /// The document, whoever's it is; `None` if it is gone.
 pub async fn findable(tx: &mut Tx, document: DocumentId) -> Result<Option<Findable>, DatabaseError> {
@@ -94,7 +94,7 @@ fn read(row: &Row) -> Result<Findable, DatabaseError> {
         authority: row.id("authority")?,
         object: row.id("object")?,
         text: row.get("text_object")?,
-        restriction: row.text("restriction")?,
+        restriction: super::keeping::restriction(row)?,
         title: row.get("title")?,
         reference: row.get("reference")?,
         file_name: row.get("file_name")?,

@@ -18,6 +18,21 @@ pub struct Change {
     pub authority: AuthorityId,
 }
 
+/// From whom a change hides its document at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hides {
+    /// From nobody.
+    Nothing = 0,
+    /// From all who see no restricted documents.
+    FromMost = 1,
+    /// From all: it is erased.
+    FromAll = 2,
+}
+
+/// Documents that one search leaves out because the index is behind. While it is filled anew there may be more of
+/// them: then the index takes each over as it is now.
+const HIDDEN_MAX: u32 = 5_000;
+
 /// Notes that the index has to look at `document` again.
 pub async fn append(
     tx: &mut Tx,
@@ -25,13 +40,40 @@ pub async fn append(
     authority: AuthorityId,
     at: Timestamp,
 ) -> Result<(), DatabaseError> {
+    append_hiding(tx, document, authority, at, Hides::Nothing).await
+}
+
+/// As [`append`], for a change that the search must heed before the index does.
+pub async fn append_hiding(
+    tx: &mut Tx,
+    document: DocumentId,
+    authority: AuthorityId,
+    at: Timestamp,
+    hides: Hides,
+) -> Result<(), DatabaseError> {
     tx.join_order(ORDER);
-    sql("INSERT INTO index_changes (document, authority, at) VALUES ($1, $2, $3)")
+    sql("INSERT INTO index_changes (document, authority, at, hides) VALUES ($1, $2, $3, $4)")
         .bind(document)
         .bind(authority)
         .bind(at)
+        .bind(hides as i64)
         .later(tx);
     Ok(())
+}
+
+/// Documents that changes behind `seq` hide from whoever sees `all` of an authority's documents, or only those
+/// without restriction. The index may still have them as they were; newest first, at most [`HIDDEN_MAX`].
+pub async fn hidden_behind(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    seq: i64,
+    all: bool,
+) -> Result<Vec<DocumentId>, DatabaseError> {
+    let from = if all { Hides::FromAll } else { Hides::FromMost };
+    let rows = sql("SELECT document FROM index_changes WHERE authority = $1 AND seq > $2 AND hides > 0
+                    AND hides >= $3 ORDER BY seq DESC LIMIT $4");
+    let rows = rows.bind(authority).bind(seq).bind(from as i64).bind(HIDDEN_MAX).all(tx).await?;
+    rows.iter().map(|row| row.id("document")).collect()
 }
 
 /// The next changes after `seq`, oldest first. In a `write`, as its first call: nothing with a lower number comes

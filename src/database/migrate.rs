@@ -32,8 +32,13 @@ macro_rules! migration {
 }
 
 /// Documents, entries, orders, certificates, log, jobs, audit.
-pub(super) const MAIN: Schema =
-    Schema { name: "main", migrations: &[migration!(1, "sqlite", "postgres", "0001_stammbuch.sql")] };
+pub(super) const MAIN: Schema = Schema {
+    name: "main",
+    migrations: &[
+        migration!(1, "sqlite", "postgres", "0001_stammbuch.sql"),
+        migration!(2, "sqlite", "postgres", "0002_keeping.sql"),
+    ],
+};
 
 /// The wrapped keys, in a database of their own with its own backup.
 pub(super) const KEYSTORE: Schema = Schema {

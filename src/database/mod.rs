@@ -22,6 +22,7 @@ pub(crate) mod index_testing;
 pub(crate) mod issuance_testing;
 pub mod jobs;
 pub mod journal;
+pub mod keeping;
 pub mod keystore;
 pub mod log;
 mod migrate;

@@ -94,6 +94,10 @@ id!(
     ObjectId
 );
 id!(
+    /// A hold: why a document may not be erased.
+    HoldId
+);
+id!(
     /// An order for a certificate.
     OrderId
 );

@@ -7,3 +7,4 @@ pub mod digest;
 pub mod ids;
 pub mod name;
 pub mod random;
+pub mod restriction;

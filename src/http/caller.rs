@@ -13,6 +13,7 @@ use actix_web::{FromRequest, HttpRequest, web};
 
 use super::problem::{Kind, Problem};
 use crate::access::{Principal, Role, Tokens};
+use crate::search::index::{Reader as SearchReader, Sight};
 
 macro_rules! callers {
     ($($(#[$doc:meta])* $name:ident = [$($role:ident),+];)*) => { $(
@@ -59,6 +60,8 @@ callers! {
     Uploader = [Engine, Clerk, Registrar];
     /// Whoever may read the archive, as far as the levels of PStV § 14 go.
     Reader = [Engine, Clerk, Registrar];
+    /// Whoever restricts documents and places holds.
+    Archivist = [Clerk, Registrar];
     /// Whoever brings copies of register entries.
     Registering = [Engine, Registrar];
     /// Whoever reads copies of register entries.
@@ -67,6 +70,15 @@ callers! {
     Searcher = [Clerk, Registrar, Auditor];
     /// Whoever may order a certificate, for themselves or for a citizen.
     Orderer = [Engine, Clerk, Registrar];
+}
+
+impl Principal {
+    /// Which documents of its authority the caller may see: restricted ones (PStV § 14, §§ 63 and 64 PStG) are for
+    /// the Urkundsperson only.
+    pub(super) fn reads(&self) -> SearchReader {
+        let sight = if self.has_any(&[Role::Registrar]) { Sight::All } else { Sight::Open };
+        SearchReader { authority: self.authority, sight }
+    }
 }
 
 fn caller(request: &HttpRequest, roles: &[Role]) -> Result<Arc<Principal>, Problem> {

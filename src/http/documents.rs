@@ -4,6 +4,7 @@
 
 pub(super) mod content;
 mod disposition;
+pub(super) mod marks;
 mod range;
 mod upload;
 
@@ -21,12 +22,13 @@ use crate::access::Principal;
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
 use crate::database::idempotency::StoredAnswer;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Tx, keeping};
 use crate::domain::ids::DocumentId;
 use crate::intake::extract::PageText;
 use crate::intake::receive::{Kept, ReceiveError, Receiver};
 use crate::intake::texts;
 use crate::objects::{ObjectRef, VaultError};
+use crate::search::index::Reader as SearchReader;
 
 /// The route template, as scope of idempotency keys.
 const ROUTE: &str = "/v1/documents";
@@ -70,6 +72,12 @@ pub struct View {
     /// The register entry it belongs to: register/office/year/number.
     #[serde(skip_serializing_if = "Option::is_none")]
     entry: Option<String>,
+    /// What restricts who may see it: levels of PStV § 14, seals of its entry.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    restriction: Vec<String>,
+    /// What forbids to erase it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    holds: Vec<marks::HoldView>,
     /// When its last byte came.
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
@@ -191,6 +199,8 @@ impl From<Document> for View {
             date: document.date,
             file: document.file,
             entry: document.entry,
+            restriction: document.restriction.split_whitespace().map(str::to_owned).collect(),
+            holds: Vec::new(),
             received_at: document.received_at,
             received_by: document.received_by,
             stored_at: document.stored_at,
@@ -260,9 +270,26 @@ pub(crate) async fn metadata(
     id: web::Path<DocumentId>,
     database: web::Data<Database>,
 ) -> Result<web::Json<View>, Problem> {
-    let (authority, id) = (reader.authority, id.into_inner());
-    let found = database.read(move |tx| Box::pin(documents::find(tx, authority, id))).await?;
-    found.map(|document| web::Json(document.into())).ok_or_else(|| Kind::NotFound.problem())
+    let (reader, id) = (reader.reads(), id.into_inner());
+    let read = database.read::<_, DatabaseError, _>(move |tx| {
+        Box::pin(async move {
+            let found = visible(tx, reader, id).await?;
+            Ok((found, keeping::holds(tx, reader.authority, id).await?))
+        })
+    });
+    let (found, holds) = read.await?;
+    let document = found.ok_or_else(|| Kind::NotFound.problem())?;
+    Ok(web::Json(View { holds: holds.into_iter().map(Into::into).collect(), ..document.into() }))
+}
+
+/// The document, if the reader may see it: else it is as if it were not there.
+async fn visible(
+    tx: &mut Tx,
+    reader: SearchReader,
+    id: DocumentId,
+) -> Result<Option<Document>, DatabaseError> {
+    let found = documents::find(tx, reader.authority, id).await?;
+    Ok(found.filter(|document| reader.may_see(document.authority, &document.restriction)))
 }
 
 /// The bytes of a document, or a range of them, as they came.
@@ -336,10 +363,10 @@ async fn read_by(
         request_id: sender.request_id,
         personal: None,
     };
-    let authority = sender.authority;
+    let reads = reader.reads();
     let work = receiver.database.write::<_, DatabaseError, _>(move |tx| {
         Box::pin(async move {
-            let found = documents::find(tx, authority, id).await?;
+            let found = visible(tx, reads, id).await?;
             if found.is_some() {
                 audit::append(tx, act).await?;
             }

@@ -17,6 +17,10 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::GET, "/v1/documents/{id}", documents::metadata),
         on(Method::GET, "/v1/documents/{id}/content", documents::content),
         on(Method::GET, "/v1/documents/{id}/text", documents::text),
+        // clerk, registrar: who may see a document, and how long it stays
+        on(Method::PUT, "/v1/documents/{id}/restriction", documents::marks::restrict),
+        on(Method::POST, "/v1/documents/{id}/holds", documents::marks::hold),
+        on(Method::POST, "/v1/documents/{id}/holds/{hold}/lift", documents::marks::lift),
         // engine, register
         on(Method::PUT, ENTRY, entries::put),
         on(Method::POST, "/v1/entries/{register}/{office}/{year}/{number}/subsequent", entries::add),

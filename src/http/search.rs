@@ -10,7 +10,6 @@ use super::observe::RequestId;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use crate::access::Role;
 use crate::search::find::{Answer, Asked, Asker, FindError, Finder};
-use crate::search::index::{Reader, Sight};
 
 /// Hits of an answer if nothing is said.
 const LIMIT: usize = 20;
@@ -71,12 +70,9 @@ async fn answer(
         role: role.map_or("", Role::as_str).to_owned(),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()),
     };
-    // Restricted documents (PStV § 14, §§ 63 and 64 PStG) are for the Urkundsperson only.
-    let sight = if searcher.has_any(&[Role::Registrar]) { Sight::All } else { Sight::Open };
-    let reader = Reader { authority: searcher.authority, sight };
     let limit = question.limit.unwrap_or(LIMIT);
     let asked = Asked { query: question.q, limit, next: question.next };
-    Ok(web::Json(finder.answer(reader, asker, &asked).await?))
+    Ok(web::Json(finder.answer(searcher.reads(), asker, &asked).await?))
 }
 
 impl From<FindError> for Problem {

@@ -20,6 +20,7 @@ use crate::issuance::log::Log;
 use crate::objects::Vault;
 use crate::orders::Orders;
 use crate::register::copies::Copies;
+use crate::retention::Retention;
 use crate::search::find::Finder;
 use crate::web::PublicTrust;
 
@@ -47,6 +48,8 @@ pub struct Shared {
     pub orders: Orders,
     /// Copies of register entries.
     pub copies: Copies,
+    /// Who may see documents, and how long they stay.
+    pub retention: Retention,
     /// What the public may ask.
     pub answers: Answers,
     /// What the page in the browser checks against.
@@ -81,6 +84,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let log = web::Data::from(shared.log);
     let orders = web::Data::new(shared.orders);
     let copies = web::Data::new(shared.copies);
+    let retention = web::Data::new(shared.retention);
     let answers = web::Data::new(shared.answers);
     let page_trust = web::Data::new(shared.page_trust);
     let server = HttpServer::new(move || {
@@ -96,6 +100,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(log.clone())
             .app_data(orders.clone())
             .app_data(copies.clone())
+            .app_data(retention.clone())
             .app_data(answers.clone())
             .app_data(page_trust.clone())
             .configure(|services| body::configure(&limits, services))

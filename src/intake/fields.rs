@@ -192,7 +192,7 @@ fn entry(text: &str) -> Result<Option<EntryKey>, FieldError> {
 
 /// The address of an entry as the document's row keeps it: `G/12345678/2024/815`.
 pub fn entry_text(key: &EntryKey) -> String {
-    format!("{}/{}/{}/{}", key.register, key.office, key.year, key.number)
+    key.path()
 }
 
 #[cfg(test)]

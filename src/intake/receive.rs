@@ -16,7 +16,7 @@ use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
 use crate::database::idempotency::{self, Claim, Scope, StoredAnswer};
 use crate::database::jobs::{self, NewJob};
-use crate::database::{Database, DatabaseError, Tx};
+use crate::database::{Database, DatabaseError, Tx, keeping};
 use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
@@ -196,7 +196,7 @@ impl Receiver {
         let fresh = sealed.at;
         let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
         let document = row.document(&sealed, fields, sender);
-        let job = self.job(&document);
+        let (job, entry) = (self.job(&document), fields.entry.clone());
         let lease = idempotency::Lease::draw(&*self.random);
         let act = act(&document, sender);
         let done = self.database.write(move |tx| {
@@ -209,6 +209,9 @@ impl Receiver {
                     }
                 }
                 let kept = write_rows(tx, document, &sealed, act, &job).await?;
+                if let Some(entry) = &entry {
+                    keeping::inherit(tx, kept.authority, kept.id, entry).await?;
+                }
                 if let Some(once) = once {
                     complete(tx, &once, lease, &kept).await?;
                 }

@@ -12,7 +12,7 @@ use super::key::EntryKey;
 use super::lock::Lock;
 use crate::database::audit::{self, Act};
 use crate::database::entries::{self as rows, LockRow, Received};
-use crate::database::{Database, DatabaseError, Tx, authorities};
+use crate::database::{Database, DatabaseError, Tx, authorities, keeping};
 use crate::domain::clock::Clock;
 use crate::domain::ids::AuthorityId;
 use crate::domain::random::{self, Random};
@@ -113,6 +113,7 @@ impl Copies {
                 };
                 if let Some(locks) = locks {
                     rows::replace_locks(tx, &received, locks).await?;
+                    keeping::pass_on(tx, by.authority, &key, at).await?;
                 }
                 note(tx, &by, &key, "entry.received", at).await?;
                 Ok::<_, CopyError>(taken)

@@ -106,6 +106,11 @@ impl EntryKey {
         })
     }
 
+    /// `G/09999001/2024/815`: as it stands behind `/v1/entries/` and in the rows of documents.
+    pub fn path(&self) -> String {
+        format!("{}/{}/{}/{}", self.register, self.office, self.year, self.number)
+    }
+
     /// Parses a printed register number (`G 815/2024`) of a known office.
     pub fn from_printed(office: OfficeNumber, printed: &str) -> Result<Self, NotAKey> {
         let wrong = || NotAKey::Printed(printed.to_owned());

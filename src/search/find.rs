@@ -13,13 +13,15 @@ use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 
 use crate::database::index::{self as rows, Findable};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, index_changes};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DocumentId;
 use crate::domain::random::Random;
 use crate::intake::texts::{self, TextError};
 use crate::objects::{KeyError, ObjectRef, Vault, VaultError};
-use crate::search::index::{Closeness, Found, Hit, IndexError, Place, Question, Reader, SearchBackend};
+use crate::search::index::{
+    Closeness, Found, Hit, IndexError, Place, Question, Reader, SearchBackend, Sight,
+};
 use crate::search::query::{Query, QueryError, Remark, Understood, parse};
 
 use cursor::Cursor;
@@ -212,13 +214,14 @@ impl Finder {
             Some(cursor) => vec![cursor.closeness],
             None => vec![Closeness::AsAsked, Closeness::Similar, Closeness::AnyWord],
         };
+        let hidden = self.hidden(reader).await?;
         let (index, query) = (Arc::clone(&self.index), Arc::clone(query));
         let place: Option<Place> = after.map(|cursor| cursor.place);
         let asking = move || {
             let mut last = (Closeness::AsAsked, Found::default());
             for closeness in readings {
-                let question =
-                    Question { query: &query, reader: &reader, closeness, after: place, limit: limit + 1 };
+                let (query, reader, hidden, limit) = (&*query, &reader, &hidden[..], limit + 1);
+                let question = Question { query, reader, hidden, closeness, after: place, limit };
                 last = (closeness, index.search(question)?);
                 if last.1.documents > 0 {
                     break;
@@ -227,6 +230,19 @@ impl Finder {
             Ok::<_, IndexError>(last)
         };
         Ok(tokio::task::spawn_blocking(asking).await.map_err(|_| FindError::Broken)??)
+    }
+
+    /// What was restricted or erased so lately that the index does not know it yet: it must not even be counted.
+    async fn hidden(&self, reader: Reader) -> Result<Vec<DocumentId>, FindError> {
+        let index = Arc::clone(&self.index);
+        // The mark is read first: an index that moves on meanwhile only knows more.
+        let mark =
+            tokio::task::spawn_blocking(move || index.mark()).await.map_err(|_| FindError::Broken)??;
+        let all = reader.sight == Sight::All;
+        let hidden = self
+            .database
+            .read(move |tx| Box::pin(index_changes::hidden_behind(tx, reader.authority, mark.seq, all)));
+        Ok(hidden.await?)
     }
 
     /// The hits as they are shown, and how many were dropped: the database has the last word on who may see what.

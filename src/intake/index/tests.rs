@@ -14,8 +14,14 @@ use crate::search::query::parse;
 fn finds(index: &dyn SearchBackend, text: &str) -> u64 {
     let query = parse(text).unwrap();
     let reader = Reader { authority: authority(1), sight: Sight::Open };
-    let question =
-        Question { query: &query, reader: &reader, closeness: Closeness::AsAsked, after: None, limit: 10 };
+    let question = Question {
+        query: &query,
+        reader: &reader,
+        hidden: &[],
+        closeness: Closeness::AsAsked,
+        after: None,
+        limit: 10,
+    };
     index.search(question).unwrap().documents
 }
 

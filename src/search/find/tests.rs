@@ -1,8 +1,12 @@
 //! The whole way from a typed text to hits: loosening, paging, rights checked again, erased documents.
 
 use super::*;
+use jiff::Timestamp;
+
 use crate::database::index_testing::Tampering;
+use crate::database::keeping;
 use crate::database::testing::{authority, on_each_engine};
+use crate::domain::restriction::Restriction;
 use crate::intake::index::testing::{Place as Archive, id};
 use crate::search::index::Sight;
 
@@ -137,6 +141,30 @@ async fn the_database_has_the_last_word_before_the_index_knows() {
         assert_eq!(finder.find(registrar, &asked("Ehe")).await.unwrap().total, 2);
         let stranger = Reader { authority: authority(2), sight: Sight::All };
         assert_eq!(finder.find(stranger, &asked("Ehe")).await.unwrap().hits, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_restricted_is_not_even_counted_before_the_index_knows() {
+    on_each_engine(async |database| {
+        let archive = Archive::new(database).await;
+        let finder = filled(&archive, &[(1, "Ehe"), (2, "Ehe"), (3, "Ehe")]).await;
+        let one = Asked { limit: 1, ..asked("Ehe") };
+        assert_eq!(finder.find(clerk(), &one).await.unwrap().total, 3);
+        let set = archive.database.write::<_, DatabaseError, _>(|tx| {
+            let levels = Restriction::parse(["C"]).unwrap();
+            Box::pin(async move {
+                keeping::set_restriction(tx, authority(1), id(3), &levels, Timestamp::UNIX_EPOCH).await
+            })
+        });
+        set.await.unwrap();
+        // The hit that is shown is another one: only the count could tell.
+        let answer = finder.find(clerk(), &one).await.unwrap();
+        assert_eq!((answer.hits.len(), answer.total, answer.total_pages), (1, 2, 2));
+        assert_eq!(finder.find(clerk(), &asked("")).await.unwrap().total, 2);
+        let registrar = Reader { sight: Sight::All, ..clerk() };
+        assert_eq!(finder.find(registrar, &one).await.unwrap().total, 3);
     })
     .await;
 }

@@ -13,7 +13,7 @@ use tantivy::schema::{Field as IndexField, IndexRecordOption};
 use super::graded::Graded;
 use super::row::Row;
 use super::schema::{Fields, OPEN, day_number};
-use super::{Closeness, Question, Reader, Sight};
+use super::{Closeness, Question, Sight};
 use crate::search::analysis::{Form, Spellings, spellings};
 use crate::search::query::{Clause, Field, Period, Term as Asked, What, Words};
 use crate::search::reference::{normal_form, number_key};
@@ -31,7 +31,7 @@ type Boxed = Box<dyn Query>;
 pub(super) fn compile(fields: &Fields, question: &Question<'_>) -> Boxed {
     let compiler = Compiler { fields, closeness: question.closeness };
     let asked = compiler.query(question);
-    Box::new(BooleanQuery::new(vec![(Occur::Must, compiler.visible(question.reader)), (Occur::Must, asked)]))
+    Box::new(BooleanQuery::new(vec![(Occur::Must, compiler.visible(question)), (Occur::Must, asked)]))
 }
 
 struct Compiler<'c> {
@@ -41,7 +41,8 @@ struct Compiler<'c> {
 
 impl Compiler<'_> {
     /// Exactly the pages the reader may see.
-    fn visible(&self, reader: &Reader) -> Boxed {
+    fn visible(&self, question: &Question<'_>) -> Boxed {
+        let Question { reader, hidden, .. } = question;
         let authority = Term::from_field_bytes(self.fields.authority, reader.authority.as_bytes());
         let mut all = vec![(Occur::Must, unscored(authority))];
         match reader.sight {
@@ -50,6 +51,10 @@ impl Compiler<'_> {
                 all.push((Occur::Must, unscored(open)));
             }
             Sight::All => {}
+        }
+        for document in *hidden {
+            let document = Term::from_field_bytes(self.fields.document, document.as_bytes());
+            all.push((Occur::MustNot, unscored(document)));
         }
         Box::new(ConstScoreQuery::new(Box::new(BooleanQuery::new(all)), 0.0))
     }

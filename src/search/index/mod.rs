@@ -128,6 +128,8 @@ pub struct Question<'q> {
     pub query: &'q Query,
     /// Who asks.
     pub reader: &'q Reader,
+    /// Documents to be passed over: hidden from the reader since the index has taken them over.
+    pub hidden: &'q [DocumentId],
     /// How closely it is taken.
     pub closeness: Closeness,
     /// Only what comes after this place in the order.

@@ -54,7 +54,9 @@ fn filled(documents: Vec<IndexedDocument>) -> (TempDir, TantivyBackend) {
 
 fn ask(backend: &dyn SearchBackend, reader: &Reader, text: &str, closeness: Closeness) -> Found {
     let query = parse(text).unwrap();
-    backend.search(Question { query: &query, reader, closeness, after: None, limit: 10 }).unwrap()
+    backend
+        .search(Question { query: &query, reader, hidden: &[], closeness, after: None, limit: 10 })
+        .unwrap()
 }
 
 fn hits(backend: &dyn SearchBackend, text: &str) -> Vec<u32> {
@@ -226,7 +228,14 @@ fn paging_gives_each_document_once_in_a_fixed_order() {
     let page = |after| {
         let reader = &CLERK;
         index
-            .search(Question { query: &query, reader, closeness: Closeness::AsAsked, after, limit: 7 })
+            .search(Question {
+                query: &query,
+                reader,
+                hidden: &[],
+                closeness: Closeness::AsAsked,
+                after,
+                limit: 7,
+            })
             .unwrap()
     };
     let (mut seen, mut after) = (Vec::new(), None);
