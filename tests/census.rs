@@ -27,7 +27,7 @@ pub struct Census {
     pub keys: usize,
     /// Idempotency keys.
     pub keys_of_requests: u64,
-    /// Files that have no name yet.
+    /// Files that have no name yet; the journal is none of them.
     pub staged: usize,
     /// Acts in the audit trail.
     pub acts: u64,
@@ -108,6 +108,7 @@ fn files(folder: &Path) -> usize {
     entries
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_name() != "replace.lock")
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with("journal-"))
         .map(|entry| if entry.file_type().unwrap().is_dir() { files(&entry.path()) } else { 1 })
         .sum()
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Open folders kept at most; those nobody uses are closed beyond it.
@@ -22,8 +23,8 @@ impl Folders {
         Self { root: root.to_owned(), open: Mutex::default() }
     }
 
-    /// The folder `name` (`""` is the root). It and all above it exist durably when this returns.
-    pub(super) fn get(&self, name: &str) -> io::Result<Arc<Folder>> {
+    /// The folder `name` (`""` is the root), made if it was missing. That it exists is durable after [`Self::sync`].
+    pub(super) fn open(&self, name: &str) -> io::Result<Arc<Folder>> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = open.get(name) {
             return Ok(Arc::clone(folder));
@@ -31,26 +32,47 @@ impl Folders {
         if open.len() >= OPEN_MAX {
             open.retain(|_, folder| Arc::strong_count(folder) > 1);
         }
-        // Another process may have made a folder and died before it synced the one above: sync on first use.
         let mut path = self.root.clone();
         for segment in name.split('/').filter(|segment| !segment.is_empty()) {
-            let above = path.clone();
             path.push(segment);
             match DirBuilder::new().mode(0o700).create(&path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => File::open(above)?.sync_all()?,
+                _ => {}
             }
         }
-        let folder =
-            Arc::new(Folder { fd: File::open(path)?, syncs: Mutex::default(), synced: Condvar::new() });
+        let folder = Arc::new(Folder {
+            name: name.to_owned(),
+            fd: File::open(path)?,
+            found: AtomicBool::new(name.is_empty()),
+            syncs: Mutex::default(),
+            synced: Condvar::new(),
+        });
         open.insert(name.to_owned(), Arc::clone(&folder));
         Ok(folder)
+    }
+
+    /// Makes all names durable that were put into the folder before the call, and that it exists itself.
+    pub(super) fn sync(&self, folder: &Folder) -> io::Result<()> {
+        folder.sync()?;
+        // Another process may have made the folder and died before it synced the one above: sync on first use.
+        if !folder.found.load(Ordering::Acquire) {
+            let mut above = folder.name.as_str();
+            while !above.is_empty() {
+                above = above.rsplit_once('/').map_or("", |(above, _)| above);
+                File::open(self.root.join(above))?.sync_all()?;
+            }
+            folder.found.store(true, Ordering::Release);
+        }
+        Ok(())
     }
 }
 
 /// An open folder.
 pub(super) struct Folder {
+    name: String,
     fd: File,
+    /// Whether a power cut leaves it where it is.
+    found: AtomicBool,
     syncs: Mutex<Syncs>,
     synced: Condvar,
 }
@@ -69,7 +91,7 @@ impl Folder {
     ///
     /// A failed sync fails for all it served: the kernel reports it once and may have dropped what it could not
     /// write, so that a later sync says nothing about it.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let mut syncs = self.lock();
         syncs.last_taken += 1;
         let mine = syncs.last_taken;

@@ -27,13 +27,13 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Makes a new folder below `root/.staging` and removes those that nobody locks.
-    pub(super) fn open(root: &Path) -> io::Result<Self> {
+    /// Makes a new folder below `root/.staging`; gives also those that nobody locks.
+    pub(super) fn open(root: &Path) -> io::Result<(Self, Abandoned)> {
         let above = root.join(".staging");
         make(&above)?;
         let gate = File::open(&above)?;
         rustix::fs::flock(&gate, FlockOperation::LockExclusive)?;
-        remove_abandoned(&above)?;
+        let folders = abandoned(&above)?;
         let mut number = std::process::id();
         let path = loop {
             let path = above.join(format!("{number:08x}"));
@@ -45,7 +45,12 @@ impl Staging {
         make(&path)?;
         let own = File::open(&path)?;
         rustix::fs::flock(&own, FlockOperation::LockExclusive)?;
-        Ok(Self { above, path, own, next: AtomicU64::new(0) })
+        let staging = Self { above, path, own, next: AtomicU64::new(0) };
+        Ok((staging, Abandoned { folders, _gate: gate }))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A new, empty file.
@@ -76,7 +81,15 @@ fn make(path: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_abandoned(above: &Path) -> io::Result<()> {
+/// Folders of processes that are gone. Held until what they left is restored and removed: no other process looks at
+/// them meanwhile.
+pub(super) struct Abandoned {
+    pub(super) folders: Vec<PathBuf>,
+    _gate: File,
+}
+
+fn abandoned(above: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(above)? {
         let entry = entry?;
         if !entry.file_type()?.is_dir() {
@@ -84,12 +97,12 @@ fn remove_abandoned(above: &Path) -> io::Result<()> {
         }
         let folder = File::open(entry.path())?;
         match rustix::fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => fs::remove_dir_all(entry.path())?,
+            Ok(()) => found.push(entry.path()),
             Err(Errno::WOULDBLOCK) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// A file without a name in the store. Dropped before it has one, it is removed.
@@ -103,20 +116,7 @@ pub(super) struct Staged {
 impl Staged {
     /// Appends the pieces.
     pub(super) fn write(&mut self, pieces: &[Bytes]) -> io::Result<()> {
-        for pieces in pieces.chunks(PIECES_MAX) {
-            let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-            let mut rest = slices.as_mut_slice();
-            IoSlice::advance_slices(&mut rest, 0);
-            while !rest.is_empty() {
-                match self.file.write_vectored(rest) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(written) => IoSlice::advance_slices(&mut rest, written),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(())
+        write_pieces(&self.file, pieces)
     }
 
     /// Makes the bytes durable.
@@ -155,4 +155,22 @@ impl Drop for Staged {
             let _ = rustix::fs::unlinkat(&self.staging.own, &self.name, AtFlags::empty());
         }
     }
+}
+
+/// Writes all pieces, one behind the other, where the file stands.
+pub(super) fn write_pieces(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
+    for pieces in pieces.chunks(PIECES_MAX) {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut rest = slices.as_mut_slice();
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match file.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }

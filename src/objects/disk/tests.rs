@@ -1,14 +1,16 @@
 //! What the disk store does that the shared suite of all stores cannot ask.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 
+use super::folder::Folders;
 use super::*;
 
 fn path(text: &str) -> ObjectPath {
     text.parse().unwrap()
 }
 
-/// Everything below `.staging` but the lock file, as paths.
+/// Everything below `.staging` but the lock file and the journal, as paths.
 fn staged(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![root.join(".staging")];
@@ -18,6 +20,7 @@ fn staged(root: &Path) -> Vec<PathBuf> {
             match entry.file_type().unwrap().is_dir() {
                 true => folders.push(entry.path()),
                 false if entry.file_name() == "replace.lock" => {}
+                false if entry.file_name().to_str().unwrap().starts_with("journal-") => {}
                 false => found.push(entry.path()),
             }
         }
@@ -76,11 +79,11 @@ async fn nobody_but_the_owner_may_read() {
 fn one_sync_serves_all_who_wait() {
     let root = tempfile::tempdir().unwrap();
     let folders = Folders::new(root.path());
-    let folder = folders.get("o/ab").unwrap();
+    let folder = folders.open("o/ab").unwrap();
     std::thread::scope(|scope| {
         for _ in 0..16 {
-            scope.spawn(|| (0..50).for_each(|_| folder.sync().unwrap()));
+            scope.spawn(|| (0..50).for_each(|_| folders.sync(&folder).unwrap()));
         }
     });
-    assert!(Arc::ptr_eq(&folder, &folders.get("o/ab").unwrap()));
+    assert!(Arc::ptr_eq(&folder, &folders.open("o/ab").unwrap()));
 }
