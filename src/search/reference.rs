@@ -1,8 +1,8 @@
 //! File references: recognises register numbers in any spelling (`StA 12/2024-G-0815`, `G 815/2024`) and brings
 //! every reference into one normal form. Knows nothing of the index.
 
-use crate::search::analysis::fold;
 use crate::search::analysis::runs::{Run, runs_into};
+use crate::search::analysis::{fold, plain};
 
 /// A register number as far as it was written: the year and the number at least.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,7 @@ pub fn number_key(number: &str) -> String {
 /// The normal form of a whole reference of any kind: its words in folded form, joined by `/`.
 /// `None` if there is no letter or digit in it. At most 200 bytes.
 pub fn normal_form(reference: &str) -> Option<String> {
+    let reference = &*plain(reference).text;
     let mut runs = Vec::new();
     runs_into(reference, &mut runs);
     let mut normal = String::new();

@@ -3,6 +3,7 @@
 
 pub mod day;
 pub mod fold;
+mod plain;
 pub mod runs;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 pub use day::{Day, day_at, month_by_name};
 use frostem::{Algorithm, Stemmer};
+pub use plain::plain;
 use runs::{Joint, Run, runs_into};
 
 use crate::search::reference::reference_at;
@@ -118,6 +120,13 @@ pub struct Analyzer {
 impl Analyzer {
     /// Hands every term of `text` to `each`, positions never falling.
     pub fn read(&mut self, text: &str, each: &mut dyn FnMut(Placed<'_>)) {
+        let plain = plain(text);
+        self.read_plain(&plain.text, &mut |placed| {
+            each(Placed { bytes: plain.origin(&placed.bytes), ..placed });
+        });
+    }
+
+    fn read_plain(&mut self, text: &str, each: &mut dyn FnMut(Placed<'_>)) {
         let mut runs = std::mem::take(&mut self.runs);
         runs_into(text, &mut runs);
         let mut position = 0;

@@ -1,5 +1,5 @@
-//! Cuts a text into runs of letters or of digits and says how each is tied to the one before.
-//! Knows no language.
+//! Cuts a text into runs of letters or of digits and says how each is tied to the one before. In writing without
+//! spaces between words (Han, Kana, Thai, …) each sign is a run, so that every part of a text is found. Knows no language.
 
 use unicode_normalization::char::is_combining_mark;
 
@@ -37,6 +37,8 @@ impl Run {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Letter,
+    /// A letter of a writing that sets no spaces.
+    Sign,
     Digit,
     Mark,
     Other,
@@ -45,22 +47,45 @@ enum Class {
 fn class(c: char) -> Class {
     if c.is_ascii_digit() {
         Class::Digit
-    } else if c.is_alphanumeric() {
-        Class::Letter
     } else if c == SOFT_HYPHEN || is_combining_mark(c) {
         Class::Mark
+    } else if is_sign(c) {
+        Class::Sign
+    } else if c.is_alphanumeric() {
+        Class::Letter
     } else {
         Class::Other
     }
+}
+
+/// Thai, Lao, Burmese, Khmer, Kana, Han and Hangul.
+fn is_sign(c: char) -> bool {
+    c >= '\u{0E00}'
+        && c.is_alphanumeric()
+        && matches!(
+            c,
+            '\u{0E00}'..='\u{0EFF}'
+                | '\u{1000}'..='\u{109F}'
+                | '\u{1780}'..='\u{17FF}'
+                | '\u{2E80}'..='\u{2FDF}'
+                | '\u{3005}'..='\u{30FF}'
+                | '\u{31F0}'..='\u{31FF}'
+                | '\u{3400}'..='\u{9FFF}'
+                | '\u{AC00}'..='\u{D7AF}'
+                | '\u{F900}'..='\u{FAFF}'
+                | '\u{20000}'..='\u{3FFFF}'
+        )
 }
 
 /// Appends the runs of `text` to `out`, which is emptied first.
 pub fn runs_into(text: &str, out: &mut Vec<Run>) {
     out.clear();
     let mut open: Option<Run> = None;
+    let mut sign = false;
     for (at, c) in text.char_indices() {
         let end = at + c.len_utf8();
-        let digits = match class(c) {
+        let class = class(c);
+        let digits = match class {
             Class::Mark => {
                 if let Some(run) = &mut open {
                     run.end = end;
@@ -72,14 +97,16 @@ pub fn runs_into(text: &str, out: &mut Vec<Run>) {
                 continue;
             }
             Class::Digit => true,
-            Class::Letter => false,
+            Class::Letter | Class::Sign => false,
         };
-        if let Some(run) = open.as_mut().filter(|run| run.digits == digits) {
+        let beside_sign = std::mem::replace(&mut sign, class == Class::Sign) || sign;
+        if let Some(run) = open.as_mut().filter(|run| run.digits == digits && !beside_sign) {
             run.end = end;
             continue;
         }
         out.extend(open.take());
-        let joint = out.last().map_or(Joint::Apart, |before| joint(text, before, at, digits));
+        let before = out.last().filter(|_| !beside_sign);
+        let joint = before.map_or(Joint::Apart, |before| joint(text, before, at, digits));
         open = Some(Run { start: at, end, digits, joint });
     }
     out.extend(open);
@@ -138,5 +165,16 @@ mod tests {
         assert_eq!(cut("Mu\u{308}ller"), [("Mu\u{308}ller", Apart)]);
         assert_eq!(cut("12-15"), [("12", Apart), ("15", Apart)]);
         assert_eq!(cut(" … \u{301} !"), []);
+    }
+
+    #[test]
+    fn where_words_have_no_spaces_each_sign_is_a_run() {
+        use Joint::{Apart, Glued};
+        assert_eq!(cut("絶縁電線"), [("絶", Apart), ("縁", Apart), ("電", Apart), ("線", Apart)]);
+        assert_eq!(cut("ปู่นา"), [("ปู่", Apart), ("น", Apart), ("า", Apart)]);
+        assert_eq!(cut("A線b4"), [("A", Apart), ("線", Apart), ("b", Apart), ("4", Glued)]);
+        assert_eq!(cut("が、3"), [("が", Apart), ("3", Apart)]);
+        assert_eq!(cut("हिन्दी"), [("हिन्दी", Apart)]);
+        assert_eq!(cut("السّيّدة"), [("السّيّدة", Apart)]);
     }
 }

@@ -1,5 +1,5 @@
 //! The folder of the index: its lock, its version, and making it anew when it cannot be read.
-//! Layout: `lock`, `v1/b00`. One bucket of authorities today; more become `b01`, `b02`, ….
+//! Layout: `lock`, `v2/b00`. One bucket of authorities today; more become `b01`, `b02`, ….
 
 use std::fs::{self, File, TryLockError};
 use std::io;

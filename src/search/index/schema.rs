@@ -11,7 +11,7 @@ use super::{IndexedDocument, Page};
 use crate::search::reference::normal_form;
 
 /// The version of fields, analysis and payload. Another one in the folder: it is made anew.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const ANALYSIS: &str = "stammbuch";
 /// Of metadata; longer values are cut, in bytes.

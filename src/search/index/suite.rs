@@ -132,6 +132,26 @@ fn german_queries_find_what_people_expect() {
 }
 
 #[test]
+fn writing_without_spaces_is_found_by_each_part_and_in_any_width() {
+    let (_folder, index) = filled(vec![
+        document(1, &["ｃ 口出し線（公称断面積が０．７５平方ミリメートル以上のものに限"]),
+        document(2, &["Инв. № дубл., 10 m², ﬁnden¹, ปู่กินข้าว"]),
+    ]);
+    for (query, expected) in [
+        ("断面積", &[1][..]),
+        ("面断", &[]),
+        ("\"c 口出し線(公称断面積が0.75平方ﾐﾘﾒｰﾄﾙ\"", &[1]),
+        ("\"инв No дубл\"", &[2]),
+        ("№", &[2]),
+        ("m2", &[2]),
+        ("finden", &[2]),
+        ("กิน", &[2]),
+    ] {
+        assert_eq!(hits(&index, query), expected, "{query}");
+    }
+}
+
+#[test]
 fn looser_readings_find_typing_errors_and_any_of_the_words() {
     let (_folder, index) = filled(vec![document(1, &["Erika Mustermann"]), document(2, &["Erika Beispiel"])]);
     let loose = |text, closeness| numbers(&ask(&index, &CLERK, text, closeness));
@@ -317,15 +337,15 @@ fn values_of_any_size_hurt_nobody() {
 fn a_folder_that_is_gone_or_damaged_is_made_anew_and_the_mark_says_so() {
     let (folder, index) = filled(vec![document(1, &["eins"])]);
     drop(index);
-    std::fs::write(folder.path().join("v1/b00/meta.json"), b"{").unwrap();
+    std::fs::write(folder.path().join("v2/b00/meta.json"), b"{").unwrap();
     let index = TantivyBackend::open(folder.path(), TantivyLimits::default()).unwrap();
     assert_eq!((index.mark().unwrap(), hits(&index, "eins")), (Mark::NOTHING, vec![]));
     drop(index);
-    std::fs::create_dir(folder.path().join("v0")).unwrap();
-    std::fs::remove_dir_all(folder.path().join("v1")).unwrap();
+    std::fs::create_dir(folder.path().join("v1")).unwrap();
+    std::fs::remove_dir_all(folder.path().join("v2")).unwrap();
     let index = TantivyBackend::open(folder.path(), TantivyLimits::default()).unwrap();
     assert_eq!(index.mark().unwrap(), Mark::NOTHING);
-    assert!(!folder.path().join("v0").exists());
+    assert!(!folder.path().join("v1").exists());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{
     Clause, Field, LONGEST_QUERY_BYTES, MOST_TERMS, Period, Query, QueryError, Remark, Term, What, Words,
 };
 use crate::search::analysis::runs::{Run, runs_into};
-use crate::search::analysis::{Day, day_at, fold, tied};
+use crate::search::analysis::{Day, day_at, fold, plain, tied};
 use crate::search::reference::{normal_form, reference_at};
 
 /// Understands `text`. The only errors are those of size.
@@ -13,6 +13,7 @@ pub fn parse(text: &str) -> Result<Query, QueryError> {
     if text.len() > LONGEST_QUERY_BYTES {
         return Err(QueryError::TooLong { got: text.len() });
     }
+    let text = &*plain(text).text;
     let mut reader = Reader { rest: text, query: Query::default(), or: false, plain: true };
     reader.read();
     let Reader { mut query, plain, .. } = reader;

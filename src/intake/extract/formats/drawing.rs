@@ -2,15 +2,18 @@
 //! the forms it uses and the appearances of annotations. Parsing, fonts and decryption are pdf_oxide's; nothing is
 //! painted. Knows no lines or words: that is `layout`.
 
-use std::collections::HashMap;
+mod face;
+mod to_unicode;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pdf_oxide::Error;
 use pdf_oxide::PdfDocument;
 use pdf_oxide::content::{Operator, TextElement, parse_and_execute_text_only};
-use pdf_oxide::fonts::{Encoding, FontInfo};
 use pdf_oxide::object::{Object, ObjectRef};
 
+use self::face::Face;
 use super::layout::Glyph;
 
 /// How deep forms may use one another.
@@ -20,10 +23,20 @@ const OPERATORS_MAX: usize = 4_000_000;
 /// Most glyphs of one page.
 const GLYPHS_MAX: usize = 1_000_000;
 
+/// Most fonts of one page that are asked what numbers of glyphs mean.
+const FONTS_MAX: usize = 200;
+
 type Dictionary = HashMap<String, Object>;
 
 /// Fonts that were read before, for all pages of a document.
-pub(super) type Fonts = HashMap<ObjectRef, Option<Arc<FontInfo>>>;
+#[derive(Default)]
+pub(super) struct Fonts {
+    read: HashMap<ObjectRef, Option<Arc<Face>>>,
+    /// Those that were asked what numbers of glyphs mean in this file.
+    asked: HashSet<ObjectRef>,
+    /// One of them has told.
+    numbered: bool,
+}
 
 /// The matrix `[a b c d e f]` of ISO 32000-1, 8.3.3.
 #[derive(Clone, Copy)]
@@ -56,7 +69,7 @@ struct State {
     page: Matrix,
     text: Matrix,
     line: Matrix,
-    font: Option<Arc<FontInfo>>,
+    font: Option<Arc<Face>>,
     size: f32,
     letter_space: f32,
     word_space: f32,
@@ -113,6 +126,7 @@ impl Drawing<'_> {
             return;
         }
         let fonts = self.dictionary(resources.get("Font"));
+        self.ask_for_numbers(&fonts);
         let mut state = state;
         let mut saved: Vec<State> = Vec::new();
         // What was read before the damage stays.
@@ -184,15 +198,10 @@ impl Drawing<'_> {
 
     fn show(&mut self, text: &[u8], state: &mut State) {
         let Some(font) = state.font.clone() else { return };
-        for (code, bytes) in codes(text, &font) {
-            let narrow = u16::try_from(code).unwrap_or(0);
-            let letters = font.char_to_unicode(code).unwrap_or_default();
-            let width = if font.wmode == 0 {
-                font.get_glyph_width(width_code(&font, narrow, &letters)) * font.font_matrix_a * state.size
-            } else {
-                font.get_vertical_metrics(narrow).w1y / 1000.0 * state.size
-            };
-            self.draw(&letters, width, font.wmode != 0, state);
+        for (code, bytes) in font.codes(text) {
+            let letters = font.letters(code);
+            let width = font.width(code, &letters) * state.size;
+            self.draw(&letters, width, font.vertical(), state);
             let space = if code == 32 && bytes == 1 { state.word_space } else { 0.0 };
             advance(state, width + state.letter_space + space);
         }
@@ -218,16 +227,34 @@ impl Drawing<'_> {
         }
     }
 
-    fn font(&mut self, font: Option<&Object>) -> Option<Arc<FontInfo>> {
+    /// Small fonts cannot tell by themselves what numbers of glyphs mean; others of the same page can.
+    fn ask_for_numbers(&mut self, fonts: &Dictionary) {
+        for font in fonts.values().filter_map(Object::as_reference).take(FONTS_MAX) {
+            if self.fonts.numbered || !self.fonts.asked.insert(font) {
+                continue;
+            }
+            let font = self.dictionary(Some(&Object::Reference(font)));
+            let encoding = self.dictionary(font.get("Encoding"));
+            let differences = self.resolve(encoding.get("Differences"));
+            let differences = differences.as_ref().and_then(Object::as_array).into_iter().flatten();
+            let names = differences.filter_map(Object::as_name);
+            if !font.contains_key("ToUnicode") && face::tell_numbers(names) {
+                self.fonts.numbered = true;
+                self.fonts.read.clear();
+            }
+        }
+    }
+
+    fn font(&mut self, font: Option<&Object>) -> Option<Arc<Face>> {
         let font = font?;
         let at = font.as_reference();
-        if let Some(known) = at.and_then(|at| self.fonts.get(&at)) {
+        if let Some(known) = at.and_then(|at| self.fonts.read.get(&at)) {
             return known.clone();
         }
         let resolved = self.resolve(Some(font))?;
-        let read = FontInfo::from_dict(&resolved, self.document).ok().map(Arc::new);
+        let read = Face::read(&resolved, self.document, self.fonts.numbered).map(Arc::new);
         if let Some(at) = at {
-            self.fonts.insert(at, read.clone());
+            self.fonts.read.insert(at, read.clone());
         }
         read
     }
@@ -322,14 +349,6 @@ impl Drawing<'_> {
     }
 }
 
-/// The widths of the fourteen standard fonts go by letter, not by the codes of an encoding of the file's own.
-fn width_code(font: &FontInfo, code: u16, letters: &str) -> u16 {
-    if font.subtype == "Type0" || font.has_explicit_widths() {
-        return code;
-    }
-    letters.chars().next().and_then(|letter| u8::try_from(letter).ok()).map_or(code, u16::from)
-}
-
 fn next_line(state: &mut State, x: f32, y: f32) {
     state.line = Matrix::shift(x, y).then(state.line);
     state.text = state.line;
@@ -337,7 +356,7 @@ fn next_line(state: &mut State, x: f32, y: f32) {
 
 /// Moves along the line (or down it, in vertical writing) by a length in text space.
 fn advance(state: &mut State, length: f32) {
-    let vertical = state.font.as_ref().is_some_and(|font| font.wmode != 0);
+    let vertical = state.font.as_ref().is_some_and(|font| font.vertical());
     let shift =
         if vertical { Matrix::shift(0.0, length) } else { Matrix::shift(length * state.stretch, 0.0) };
     state.text = shift.then(state.text);
@@ -351,62 +370,4 @@ fn text_string(bytes: &[u8]) -> String {
         }
         None => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
     }
-}
-
-/// The character codes of a string, each with its length in bytes.
-fn codes(text: &[u8], font: &FontInfo) -> Vec<(u32, usize)> {
-    let mut codes = Vec::new();
-    let mut rest = text;
-    while let Some(&lead) = rest.first() {
-        let length = code_length(lead, font).min(rest.len());
-        let (code, after) = rest.split_at(length);
-        codes.push((code.iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte)), length));
-        rest = after;
-    }
-    codes
-}
-
-/// ISO 32000-1, 9.7.5.2: how long the codes of the predefined CMaps are.
-fn code_length(lead: u8, font: &FontInfo) -> usize {
-    if font.subtype != "Type0" {
-        return 1;
-    }
-    let Encoding::Standard(name) = &font.encoding else {
-        return if matches!(font.encoding, Encoding::Identity) { 2 } else { by_unicode_map(font) };
-    };
-    match name.as_str() {
-        n if n.contains("UTF8") || n.contains("Utf8") || n.contains("utf8") => match lead {
-            0xC0..=0xDF => 2,
-            0xE0..=0xEF => 3,
-            0xF0..=0xF7 => 4,
-            _ => 1,
-        },
-        n if n.contains("RKSJ") => {
-            if matches!(lead, 0x81..=0x9F | 0xE0..=0xFC) {
-                2
-            } else {
-                1
-            }
-        }
-        n if n.contains("OneByteIdentity") => 1,
-        n if n.contains("EUC")
-            || n.contains("GBK")
-            || n.contains("GBpc")
-            || n.contains("B5")
-            || n.contains("KSC") =>
-        {
-            if lead >= 0x81 {
-                2
-            } else {
-                1
-            }
-        }
-        n if ["Identity", "UCS2", "UTF16", "CNS", "GB-"].iter().any(|part| n.contains(part)) => 2,
-        "H" | "V" => 2,
-        _ => by_unicode_map(font),
-    }
-}
-
-fn by_unicode_map(font: &FontInfo) -> usize {
-    if font.to_unicode.as_ref().is_some_and(|map| map.code_width() == 1) { 1 } else { 2 }
 }

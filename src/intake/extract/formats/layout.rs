@@ -12,6 +12,10 @@ use unicode_normalization::char::is_combining_mark;
 const WORD_GAP: f32 = 0.13;
 /// A gap of this many letter sizes parts columns.
 const COLUMN_GAP: f32 = 1.5;
+/// The same where the text beyond the gap was not drawn right after.
+const CELL_GAP: f32 = 0.6;
+/// Blanks that may have been drawn between two runs that still count as drawn one after the other.
+const BLANKS: usize = 3;
 /// Baselines that differ by less than this share of the letter size are one row (indices, powers).
 const ROW_SLACK: f32 = 0.38;
 
@@ -41,8 +45,10 @@ struct Run {
     /// Across the baseline, upwards.
     base: f32,
     size: f32,
-    /// Place in the order of drawing.
+    /// Place of the first glyph in the order of drawing.
     order: usize,
+    /// Place of the last one, to the right.
+    last: usize,
     text: String,
     vertical: bool,
 }
@@ -93,7 +99,7 @@ fn place(glyph: &Glyph, order: usize) -> Option<Run> {
     let angle = angle as i32;
     let size = glyph.size.abs();
     let text = spelled(glyph.letter);
-    Some(Run { angle, start, end: start + advance, base, size, order, text, vertical: false })
+    Some(Run { angle, start, end: start + advance, base, size, order, last: order, text, vertical: false })
 }
 
 /// Presentation forms and ligatures as the letters they stand for, so that words are found.
@@ -102,6 +108,8 @@ fn spelled(letter: char) -> String {
         '\u{FB00}'..='\u{FB4F}' | '\u{FB50}'..='\u{FDFF}' | '\u{FE70}'..='\u{FEFC}' => {
             std::iter::once(letter).nfkc().collect()
         }
+        // Drawn, a soft hyphen is a hyphen.
+        '\u{AD}' => "-".to_owned(),
         '\t' | '\u{A0}' | '\u{2000}'..='\u{200A}' | '\u{202F}' | '\u{3000}' => " ".to_owned(),
         _ => letter.to_string(),
     }
@@ -113,7 +121,7 @@ fn continues(run: &Run, next: &Run, letter: char) -> bool {
     }
     let size = run.size.max(next.size);
     let down = run.base - next.base;
-    if is_east_asian(letter)
+    if (run.vertical || is_east_asian(letter))
         && (next.start - run.start).abs() < 0.3 * size
         && (0.7..1.6).contains(&(down / size))
     {
@@ -125,6 +133,7 @@ fn continues(run: &Run, next: &Run, letter: char) -> bool {
 
 fn extend(run: &mut Run, next: Run) {
     let size = run.size.max(next.size);
+    run.last = next.last;
     if run.base - next.base > 0.6 * size {
         run.vertical = true;
         run.base = next.base;
@@ -189,7 +198,8 @@ fn split_row(mut row: Vec<Run>) -> Vec<Run> {
 
 fn joins(left: &Run, right: &Run) -> bool {
     let size = left.size.max(right.size);
-    right.start - left.end < COLUMN_GAP * size
+    let drawn_next = (left.last..=left.last + BLANKS).contains(&right.order);
+    right.start - left.end < if drawn_next { COLUMN_GAP } else { CELL_GAP } * size
 }
 
 fn join(left: &mut Run, right: Run) {
@@ -205,6 +215,7 @@ fn join(left: &mut Run, right: Run) {
     left.end = left.end.max(right.end);
     left.size = size;
     left.order = left.order.min(right.order);
+    left.last = right.last;
     left.text.push_str(&right.text);
 }
 

@@ -24,7 +24,7 @@ pub(super) fn extract(file: Vec<u8>, output: &mut Output<'_>) -> Result<(), Reas
         return Err(Reason::Password);
     }
     let count = guarded(|| document.page_count().map_err(|_| Reason::Damaged))?;
-    let mut fonts = Fonts::new();
+    let mut fonts = Fonts::default();
     let mut missing = None;
     for index in 0..count {
         match page_text(&document, index, &mut fonts) {
