@@ -5,6 +5,7 @@ mod inspect;
 mod issuing;
 mod keys;
 mod node;
+mod objects;
 mod rebuild;
 mod search;
 mod system;
@@ -33,7 +34,7 @@ use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
 use crate::jobs::Running;
-use crate::objects::{DiskStore, ObjectStore, Vault};
+use crate::objects::Vault;
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
@@ -45,6 +46,7 @@ use search::Search;
 
 pub use inspect::Inspection;
 pub use keys::KeyFileError;
+pub use objects::ObjectsError;
 pub use rebuild::{RebuildError, RebuiltBy, rebuild};
 pub use system::{SystemClock, SystemRandom};
 
@@ -80,13 +82,8 @@ pub enum StartError {
     #[error(transparent)]
     Stationery(#[from] StationeryError),
     /// The object store does not open.
-    #[error("the object store {folder} does not open")]
-    Objects {
-        /// Its folder.
-        folder: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {
@@ -121,6 +118,8 @@ pub struct App {
     sequencer: Background,
     finisher: Background,
     search: Search,
+    store: objects::Store,
+    watching: Option<Background>,
     _lock: File,
 }
 
@@ -138,7 +137,9 @@ impl App {
         let master = keys::master(&config, random.as_ref())?;
         let signers = Arc::new(keys::signers(&config)?);
         let (database, keystore) = open_databases(&config).await?;
-        let objects = open_objects(&config)?;
+        let store = objects::open(&config, &random)?;
+        let watching = store.find_out().await?;
+        let objects = store.shared();
         let vault = Vault::new(
             Arc::clone(&objects),
             Arc::new(Keystore::new(keystore.clone())),
@@ -192,6 +193,8 @@ impl App {
             sequencer,
             finisher,
             search,
+            store,
+            watching,
             _lock: lock,
         })
     }
@@ -211,7 +214,7 @@ impl App {
             probes: Probes::default()
                 .with("database", Arc::new(self.database.clone()))
                 .with("keystore", Arc::new(self.keystore.clone()))
-                .with("objects", Arc::new(self.log.files().clone())),
+                .with("objects", Arc::new(self.store.watched(self.log.files().clone()))),
             random: Arc::clone(&self.random),
             database: self.database.clone(),
             vault: self.vault.clone(),
@@ -232,6 +235,9 @@ impl App {
         self.jobs.stop().await;
         self.search.stop().await;
         self.sequencer.stop().await;
+        if let Some(watching) = self.watching {
+            watching.stop().await;
+        }
         self.database.close().await;
         self.keystore.close().await;
     }
@@ -306,13 +312,6 @@ fn start_sequencer(
     Background::start(|stop| sequencing.run(stop))
 }
 
-fn open_objects(config: &Config) -> Result<Arc<dyn ObjectStore>, StartError> {
-    let folder = config.path(&config.objects.folder);
-    let store = DiskStore::open(&folder)
-        .map_err(|source| StartError::Objects { folder: folder.display().to_string(), source })?;
-    Ok(Arc::new(store))
-}
-
 /// Work that goes on until it is told to stop.
 struct Background {
     stop: oneshot::Sender<()>,
@@ -344,13 +343,5 @@ type Stop = futures_util::future::BoxFuture<'static, ()>;
 impl Probe for Database {
     async fn probe(&self) -> Result<(), String> {
         self.ping().await.map_err(|error| error.to_string())
-    }
-}
-
-#[async_trait]
-impl Probe for LogFiles {
-    /// Whether the store gives the one object that every installation has, or says that there is none yet.
-    async fn probe(&self) -> Result<(), String> {
-        self.checkpoint().await.map(drop).map_err(|error| error.to_string())
     }
 }

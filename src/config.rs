@@ -17,7 +17,8 @@ mod sections;
 mod tests;
 
 pub use sections::{
-    Database, Diagnostics, DiagnosticsFormat, Extractor, Http, Issue, Keystore, Limits, Log, Objects, Search,
+    Database, Diagnostics, DiagnosticsFormat, Extractor, Http, Issue, Keystore, Limits, Log, ObjectLock,
+    ObjectStoreKind, Objects, S3, Search,
 };
 
 /// The settings of an installation, as config/default.toml explains them.
@@ -250,6 +251,11 @@ impl Config {
             if value == 0 {
                 return Some((key.to_owned(), "at least 1, got 0".to_owned()));
             }
+        }
+        if self.objects.store == ObjectStoreKind::S3
+            && let Some((key, expected)) = self.objects.s3.contradiction()
+        {
+            return Some((key.to_owned(), expected));
         }
         for token in &self.access.tokens {
             if token.roles.is_empty() {

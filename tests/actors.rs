@@ -1,10 +1,12 @@
 //! Who takes part in the tests: a server of its own for each test, in this process or as the real program, on SQLite
 //! or PostgreSQL, and typed actors of two authorities who speak HTTP with it.
 
+pub mod bucket;
 pub mod desk;
 pub mod place;
 pub mod postgres;
 mod process;
+pub mod proxy;
 pub mod speak;
 
 use std::net::SocketAddr;

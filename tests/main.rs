@@ -36,6 +36,8 @@ mod keeping;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod orders;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{KeyFileError, StartError, SystemClock, SystemRandom, keys, open_databases, open_objects};
+use super::{KeyFileError, StartError, SystemClock, SystemRandom, keys, objects, open_databases};
 use crate::config::Config;
 use crate::database::Database;
 use crate::database::keystore::Keystore;
+use crate::domain::random::Random;
 use crate::issuance::log_files::LogFiles;
 use crate::objects::{MasterKeys, ObjectStore, Vault};
 use crate::tlog::VerifierKey;
@@ -33,14 +34,15 @@ impl Inspection {
         let path = config.path(&config.keystore.master_key_file);
         let master = MasterKeys::read(&path).map_err(KeyFileError::from)?;
         let (database, keystore) = open_databases(config).await?;
-        let objects = open_objects(config)?;
+        let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
+        let objects = objects::open(config, &random)?.shared();
         let keystore = Keystore::new(keystore);
         let vault = Vault::new(
             Arc::clone(&objects),
             Arc::new(keystore.clone()),
             master,
             Arc::new(SystemClock),
-            Arc::new(SystemRandom::new()),
+            random,
         );
         let log = LogFiles::new(Arc::clone(&objects));
         Ok(Self { database, keystore, objects, vault, log, log_key })

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StartError, keys, lock, open_objects, search};
+use super::{StartError, keys, lock, objects, search};
 use crate::config::Config;
 use crate::database::keystore::Keystore;
 use crate::database::{Database, DatabaseError, index as rows};
@@ -80,7 +80,7 @@ async fn here(
     let failed = |source| StartError::Database { which: "keystore", source };
     let keystore = Database::open_keystore(&url).await.map_err(failed)?;
     let vault = Vault::new(
-        open_objects(config)?,
+        objects::open(config, &random).map_err(StartError::from)?.shared(),
         Arc::new(Keystore::new(keystore.clone())),
         keys::master(config, random.as_ref()).map_err(StartError::from)?,
         Arc::clone(&clock),

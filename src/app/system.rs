@@ -1,4 +1,4 @@
-//! The machine's clock and random generator: the only place where they are read.
+//! The machine's clock, random generator and environment: the only place where they are read.
 
 use jiff::Timestamp;
 use ring::rand::SecureRandom as _;
@@ -42,4 +42,10 @@ impl Random for SystemRandom {
             std::process::abort();
         }
     }
+}
+
+/// A variable of the environment; none if it is empty or no text.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

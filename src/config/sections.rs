@@ -57,10 +57,92 @@ section! {
 }
 
 section! {
-    /// The object store on the disk.
+    /// The object store.
     Objects {
-        /// Its folder.
+        /// Where it is.
+        store: ObjectStoreKind = ObjectStoreKind::Disk,
+        /// Its folder on the disk.
         folder: PathBuf = "objects".into(),
+        /// Its bucket.
+        s3: S3 = S3::default(),
+    }
+}
+
+section! {
+    /// The object store in a bucket.
+    S3 {
+        /// `https://HOST[:PORT]`, or `http://` with a loopback address.
+        endpoint: String = String::new(),
+        /// The region that requests are signed for.
+        region: String = "us-east-1".into(),
+        /// The bucket.
+        bucket: String = String::new(),
+        /// What every name begins with: empty, or with a slash at its end.
+        prefix: String = String::new(),
+        /// Whether the bucket is in the path or in the host's name.
+        path_style: bool = true,
+        /// The keys; empty: from the environment.
+        credentials_file: PathBuf = PathBuf::new(),
+        /// PEM of the CAs that may vouch for the store; empty: the system's.
+        ca_file: PathBuf = PathBuf::new(),
+        /// Where parts of large files wait.
+        spool: PathBuf = "spool".into(),
+        /// How originals are kept from being removed.
+        lock: ObjectLock = ObjectLock::None,
+        /// For how long.
+        lock_days: u32 = 0,
+    }
+}
+
+/// Where objects lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectStoreKind {
+    /// In a folder.
+    Disk,
+    /// In a bucket.
+    S3,
+}
+
+/// The modes of S3 Object Lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ObjectLock {
+    /// None.
+    None,
+    /// Removable with a special right.
+    Governance,
+    /// Removable by nobody.
+    Compliance,
+}
+
+impl S3 {
+    /// The first setting that cannot be as it is, and what would do.
+    pub(super) fn contradiction(&self) -> Option<(&'static str, String)> {
+        let host = self.endpoint.strip_prefix("http://").map(|rest| rest.split(['/', ':']).next());
+        let is_here = matches!(host, Some(Some("127.0.0.1" | "localhost")));
+        if !self.endpoint.starts_with("https://") && !is_here {
+            let expected = format!("https://HOST, or http://127.0.0.1:PORT, got {:?}", self.endpoint);
+            return Some(("objects.s3.endpoint", expected));
+        }
+        if self.bucket.is_empty() {
+            return Some(("objects.s3.bucket", "the name of a bucket".to_owned()));
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
+        let is_folder =
+            self.prefix.is_empty() || (self.prefix.ends_with('/') && !self.prefix.starts_with('/'));
+        if !is_folder || !self.prefix.chars().all(plain) {
+            let expected =
+                format!("nothing, or letters, digits and / with a / at the end, got {:?}", self.prefix);
+            return Some(("objects.s3.prefix", expected));
+        }
+        match (self.lock, self.lock_days) {
+            (ObjectLock::None, 1..) => Some(("objects.s3.lock", "a mode, or lock_days = 0".to_owned())),
+            (ObjectLock::Governance | ObjectLock::Compliance, 0) => {
+                Some(("objects.s3.lock_days", "at least 1, got 0".to_owned()))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -104,6 +104,31 @@ fn values_that_cannot_be_are_told_with_their_key() {
 }
 
 #[test]
+fn a_bucket_needs_an_address_nobody_else_can_read_on_the_way_and_a_name() {
+    let with = |lines: &str| parsed(&format!("[objects]\nstore = \"s3\"\n[objects.s3]\n{lines}"));
+    let here = "endpoint = \"http://127.0.0.1:9000\"\nbucket = \"b\"\n";
+    let cases = [
+        (String::new(), "objects.s3.endpoint: expected https://HOST"),
+        ("endpoint = \"http://store.example\"\nbucket = \"b\"".to_owned(), "objects.s3.endpoint"),
+        ("endpoint = \"http://127.0.0.1.example\"\nbucket = \"b\"".to_owned(), "objects.s3.endpoint"),
+        ("endpoint = \"https://store.example\"".to_owned(), "objects.s3.bucket"),
+        (format!("{here}prefix = \"archive\""), "objects.s3.prefix"),
+        (format!("{here}prefix = \"/archive/\""), "objects.s3.prefix"),
+        (format!("{here}lock_days = 10"), "objects.s3.lock: expected a mode"),
+        (format!("{here}lock = \"compliance\""), "objects.s3.lock_days: expected at least 1"),
+        (format!("{here}lock = \"forever\""), "unknown variant `forever`"),
+        (format!("{here}secret = \"x\""), "unknown field `secret`"),
+    ];
+    for (lines, expected) in cases {
+        let error = with(&lines).unwrap_err();
+        assert!(error.contains(expected), "{lines}\n{error}");
+    }
+    for lines in [here, "endpoint = \"https://store.example\"\nbucket = \"b\"\nprefix = \"a/b/\""] {
+        assert!(with(lines).is_ok(), "{:?}", with(lines));
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_named() {
     let error = Config::load(Path::new("no/such.toml")).unwrap_err();
     assert!(error.to_string().starts_with("no/such.toml: No such file"), "{error}");

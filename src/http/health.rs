@@ -18,6 +18,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub trait Probe: Send + Sync {
     /// `Err` carries the reason for the log: no addresses, no personal data.
     async fn probe(&self) -> Result<(), String>;
+
+    /// What was found out about the part, by name: words, no addresses, no personal data.
+    fn facts(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::new()
+    }
 }
 
 /// The parts this process needs, by name.
@@ -51,13 +56,16 @@ pub(crate) struct Health {
     /// Each part by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     parts: BTreeMap<&'static str, State>,
+    /// What was found out about a part: of a bucket, what its store really enforces.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    facts: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
 }
 
 /// The process answers.
 #[utoipa::path(get, path = "/health/live", tag = "operator", security(()),
     responses((status = 200, description = "The process answers", body = Health)))]
 pub(super) async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(Health { status: State::Ok, parts: BTreeMap::new() })
+    HttpResponse::Ok().json(Health { status: State::Ok, parts: BTreeMap::new(), facts: BTreeMap::new() })
 }
 
 /// Whether every part answers: send no requests here before.
@@ -74,9 +82,11 @@ pub(super) async fn ready(probes: web::Data<Probes>) -> HttpResponse {
         (*name, if reason.is_none() { State::Ok } else { State::Failed })
     });
     let parts: BTreeMap<_, _> = join_all(answers).await.into_iter().collect();
+    let known = probes.0.iter().map(|(name, part)| (*name, part.facts()));
+    let facts = known.filter(|(_, facts)| !facts.is_empty()).collect();
     if parts.values().all(|state| *state == State::Ok) {
-        HttpResponse::Ok().json(Health { status: State::Ok, parts })
+        HttpResponse::Ok().json(Health { status: State::Ok, parts, facts })
     } else {
-        HttpResponse::ServiceUnavailable().json(Health { status: State::Failed, parts })
+        HttpResponse::ServiceUnavailable().json(Health { status: State::Failed, parts, facts })
     }
 }

@@ -57,6 +57,9 @@ impl Handler for Processor {
             // It is gone, or was read out before the end of this job was written down.
             return Ok(Finished::Remove);
         };
+        // Here and not when it was received: now its row is durable, and this job is done again until it succeeds.
+        let protected = self.vault.protect(document.object).await;
+        protected.map_err(|error| JobError::Again(error.to_string()))?;
         let extraction = self.extract(&document).await?;
         self.keep(document, extraction, job).await?;
         self.index.notify_one();

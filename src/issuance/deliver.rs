@@ -137,6 +137,7 @@ impl super::flow::Archive for VaultArchive {
             // The same bytes were kept before: this second copy is not referred to by anything.
             self.vault.delete(at).await.map_err(|error| failed(&error))?;
         }
+        self.vault.protect(object).await.map_err(|error| failed(&error))?;
         Ok(object)
     }
 

@@ -1,4 +1,4 @@
-//! Objects: named bytes on disk (later S3) behind one trait, and the vault that encrypts what it puts there.
+//! Objects: named bytes on disk or in S3 behind one trait, and the vault that encrypts what it puts there.
 //!
 //! The store knows names and bytes only; the vault knows keys; neither knows documents, SQL or HTTP.
 
@@ -7,6 +7,7 @@ mod format;
 mod keys;
 mod memory;
 mod path;
+mod s3;
 mod store;
 #[cfg(test)]
 mod suite;
@@ -17,5 +18,6 @@ pub use format::Damage;
 pub use keys::{KeyError, KeyRows, MasterKeyError, MasterKeys, MemoryKeyRows, WrappedKey};
 pub use memory::MemoryStore;
 pub use path::{NotAPath, ObjectPath};
+pub use s3::{AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, Verdict};
 pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};
 pub use vault::{ObjectRef, OpenObject, Sealed, SealingWriter, Vault, VaultError};

@@ -51,6 +51,13 @@ pub trait ObjectStore: Send + Sync {
     /// All objects below `folder` (no slash at its end; `""` is everything), in the order of their names. For
     /// housekeeping: one folder at a time, since the answer is held in memory.
     async fn list(&self, folder: &str) -> Result<Vec<Listed>, StoreError>;
+
+    /// Keeps an object from being removed for as long as the store is configured to (Object Lock). To be called when
+    /// a row refers to it: before, it may be an orphan that has to be swept. May be repeated. Does nothing on a store
+    /// without retention.
+    async fn protect(&self, _path: &ObjectPath) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// An object on its way. Dropped without [`finish`](Self::finish), nothing of it remains.
@@ -106,6 +113,12 @@ pub enum StoreError {
         start: u64,
         /// One after the last byte asked for.
         end: u64,
+    },
+    /// The object is under retention: it cannot be removed yet.
+    #[error("object {path} is under retention and cannot be removed yet")]
+    Locked {
+        /// The name.
+        path: ObjectPath,
     },
     /// The disk or the network failed.
     #[error("object store: {doing} {path}: {source}")]

@@ -1,4 +1,4 @@
-//! What every object store must hold: the same tests for disk and memory (and for each store that comes later).
+//! What every object store must hold: the same tests for disk, memory and S3.
 
 use std::sync::Arc;
 

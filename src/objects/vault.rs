@@ -176,6 +176,12 @@ impl Vault {
         Ok(self.0.store.delete(&path_of(at.object)?).await?)
     }
 
+    /// Keeps the bytes of an object that a row refers to from being removed, where the store is configured to. May be
+    /// repeated.
+    pub async fn protect(&self, object: ObjectId) -> Result<(), VaultError> {
+        Ok(self.0.store.protect(&path_of(object)?).await?)
+    }
+
     /// Objects of one of the 256 folders and when they were written, by the store's clock. For housekeeping.
     pub async fn stored(&self, bucket: u8) -> Result<Vec<(ObjectId, Timestamp)>, VaultError> {
         let listed = self.0.store.list(&format!("{FOLDER}/{bucket:02x}")).await?;

@@ -1,0 +1,216 @@
+//! Wiring of the object store: a folder or a bucket, as configured; and finding out what a bucket's store enforces.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+
+use super::system::environment;
+use super::{Background, Stop};
+use crate::config::{Config, ObjectLock, ObjectStoreKind, S3};
+use crate::domain::random::Random;
+use crate::http::Probe;
+use crate::issuance::log_files::LogFiles;
+use crate::objects::{
+    AccessKeys, Address, DiskStore, Enforced, ObjectStore, ProbeError, Retention, RetentionMode, S3Store,
+    Verdict,
+};
+
+/// The pause before a store that did not answer at the start is asked again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Why the object store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum ObjectsError {
+    /// Its folder, or that of the parts on their way.
+    #[error("the object store's folder {folder} does not open")]
+    Folder {
+        /// Which.
+        folder: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that the table names.
+    #[error("objects.s3: {file} cannot be read: {reason}")]
+    File {
+        /// Which.
+        file: String,
+        /// Why not.
+        reason: String,
+    },
+    /// There are no keys.
+    #[error("objects.s3: set credentials_file, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")]
+    NoKeys,
+    /// The bucket, the keys or the rights are wrong.
+    #[error("objects.s3: {0}")]
+    Refused(ProbeError),
+}
+
+/// The store, and what it is where that matters. Clones share it.
+#[derive(Clone)]
+pub(super) enum Store {
+    Disk(DiskStore),
+    S3(S3Store),
+}
+
+/// The keys in their file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+}
+
+/// Opens the configured store. Asks a bucket nothing yet.
+pub(super) fn open(config: &Config, random: &Arc<dyn Random>) -> Result<Store, ObjectsError> {
+    let at = |folder: &Path| {
+        let folder = folder.display().to_string();
+        move |source| ObjectsError::Folder { folder, source }
+    };
+    match config.objects.store {
+        ObjectStoreKind::Disk => {
+            let folder = config.path(&config.objects.folder);
+            Ok(Store::Disk(DiskStore::open(&folder).map_err(at(&folder))?))
+        }
+        ObjectStoreKind::S3 => {
+            let settings = &config.objects.s3;
+            let spool = config.path(&settings.spool);
+            let store = S3Store::new(&address(config)?, retention(settings), &spool, Arc::clone(random));
+            Ok(Store::S3(store.map_err(at(&spool))?))
+        }
+    }
+}
+
+fn retention(settings: &S3) -> Option<Retention> {
+    let mode = match settings.lock {
+        ObjectLock::None => return None,
+        ObjectLock::Governance => RetentionMode::Governance,
+        ObjectLock::Compliance => RetentionMode::Compliance,
+    };
+    Some(Retention { mode, days: settings.lock_days })
+}
+
+fn address(config: &Config) -> Result<Address, ObjectsError> {
+    let S3 { endpoint, region, bucket, prefix, path_style, credentials_file, ca_file, .. } =
+        config.objects.s3.clone();
+    let trusted_pem = match ca_file.as_os_str().is_empty() {
+        true => None,
+        false => Some(read(&config.path(&ca_file))?.into_bytes()),
+    };
+    let keys = if credentials_file.as_os_str().is_empty() {
+        keys_of_environment().ok_or(ObjectsError::NoKeys)?
+    } else {
+        keys_of_file(&config.path(&credentials_file))?
+    };
+    Ok(Address { endpoint, region, bucket, prefix, path_style, keys, trusted_pem })
+}
+
+fn keys_of_environment() -> Option<AccessKeys> {
+    Some(AccessKeys {
+        id: environment("AWS_ACCESS_KEY_ID")?,
+        secret: environment("AWS_SECRET_ACCESS_KEY")?,
+        session_token: environment("AWS_SESSION_TOKEN"),
+    })
+}
+
+fn keys_of_file(path: &Path) -> Result<AccessKeys, ObjectsError> {
+    let file: KeyFile = toml::from_str(&read(path)?).map_err(|error| {
+        // Not the parser's picture of the line: a secret may stand in it.
+        ObjectsError::File { file: path.display().to_string(), reason: error.message().to_owned() }
+    })?;
+    let KeyFile { access_key_id: id, secret_access_key: secret, session_token } = file;
+    Ok(AccessKeys { id, secret, session_token })
+}
+
+fn read(path: &Path) -> Result<String, ObjectsError> {
+    let failed =
+        |error: io::Error| ObjectsError::File { file: path.display().to_string(), reason: error.to_string() };
+    std::fs::read_to_string(path).map_err(failed)
+}
+
+impl Store {
+    /// The store as everybody uses it.
+    pub(super) fn shared(&self) -> Arc<dyn ObjectStore> {
+        match self {
+            Self::Disk(store) => Arc::new(store.clone()),
+            Self::S3(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The store as a part that can be asked whether it works.
+    pub(super) fn watched(&self, files: LogFiles) -> Watched {
+        Watched { store: self.clone(), files }
+    }
+
+    /// Finds out what a bucket's store enforces. One that does not answer now is asked again in the background, and
+    /// is used until then as one that enforces nothing; one that refuses the keys or the bucket ends the start.
+    pub(super) async fn find_out(&self) -> Result<Option<Background>, ObjectsError> {
+        let Self::S3(store) = self else { return Ok(None) };
+        match find_out(store).await {
+            Ok(()) => Ok(None),
+            Err(refused @ ProbeError::Refused(_)) => Err(ObjectsError::Refused(refused)),
+            Err(error @ ProbeError::Away(_)) => {
+                tracing::error!(%error, "what the object store enforces is not known yet");
+                let store = store.clone();
+                Ok(Some(Background::start(|stop| ask_again(store, stop))))
+            }
+        }
+    }
+}
+
+/// The store, watched by the one object that every installation has.
+pub(super) struct Watched {
+    store: Store,
+    files: LogFiles,
+}
+
+#[async_trait]
+impl Probe for Watched {
+    /// Whether the store gives the log's checkpoint, or says that there is none yet.
+    async fn probe(&self) -> Result<(), String> {
+        self.files.checkpoint().await.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn facts(&self) -> BTreeMap<&'static str, String> {
+        let Store::S3(store) = &self.store else { return BTreeMap::new() };
+        let Enforced { overwrite, swap, checksum, lock, versioned } = store.enforced();
+        let verdicts =
+            [("overwrite", overwrite), ("swap", swap), ("checksum", checksum), ("lock", lock)].into_iter();
+        let verdicts = verdicts.map(|(name, verdict)| (name, verdict.to_string()));
+        verdicts.chain([("versions", if versioned { "kept" } else { "none" }.to_owned())]).collect()
+    }
+}
+
+async fn find_out(store: &S3Store) -> Result<(), ProbeError> {
+    let found = store.probe().await?;
+    tracing::info!(
+        overwrite = %found.overwrite, swap = %found.swap, checksum = %found.checksum, lock = %found.lock,
+        versioned = found.versioned, "what the object store enforces"
+    );
+    let ignored = [found.overwrite, found.swap, found.checksum, found.lock].contains(&Verdict::Ignored);
+    if ignored {
+        tracing::warn!(
+            "the object store does not enforce all of it: this process looks, compares and reads back"
+        );
+    }
+    Ok(())
+}
+
+async fn ask_again(store: S3Store, mut stop: Stop) {
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            // sleeps: a store that is away is not asked all the time
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+        match find_out(&store).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "what the object store enforces is still not known"),
+        }
+    }
+}
