@@ -49,10 +49,15 @@ impl Server {
     }
 
     /// A server on a folder that was prepared, or used, before.
-    pub fn on(mut place: Place) -> Self {
+    pub fn on(place: Place) -> Self {
+        Self::on_at(place, noon())
+    }
+
+    /// As [`Self::on`], at another time than [`noon`].
+    pub fn on_at(mut place: Place, now: Timestamp) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let clock = Arc::new(FixedClock::new(noon()));
+        let clock = Arc::new(FixedClock::new(now));
         let (app, server) = runtime.block_on(async {
             let clock: Arc<dyn Clock> = Arc::<FixedClock>::clone(&clock);
             let app = App::open(place.config().clone(), clock, Arc::new(SystemRandom::new())).await.unwrap();

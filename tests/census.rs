@@ -60,9 +60,15 @@ pub fn of(place: &Place) -> Census {
 
 /// Counts until `expected` is there, for what the server does after it has answered or hung up; the last count.
 pub fn settled(place: &Place, expected: Census) -> Census {
-    for _ in 0..100 {
-        if of(place) == expected {
-            break;
+    settled_by(place, |census| *census == expected)
+}
+
+/// Counts until what is there is as it should be; the last count.
+pub fn settled_by(place: &Place, is_right: impl Fn(&Census) -> bool) -> Census {
+    for _ in 0..250 {
+        let census = of(place);
+        if is_right(&census) {
+            return census;
         }
         // sleeps: a connection that is gone gives no signal when the server has let go of it
         std::thread::sleep(std::time::Duration::from_millis(20));

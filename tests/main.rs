@@ -28,6 +28,8 @@ mod entries;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod issue;
 #[cfg(test)]
 mod judges;

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
 use crate::config::{self, Config};
-use crate::database::Database;
+use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
 use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
@@ -14,10 +15,13 @@ use crate::intake::extract::{Extractor, Limits};
 use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
 use crate::intake::sweep::{self, Swept};
+use crate::intake::turns::Turns;
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
 use crate::retention::Retention;
 
+/// Between two looks for what has had its time.
+const TIDY_AGAIN: Duration = Duration::from_secs(6 * 3600);
 /// The program that is running, also when its file was replaced meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
@@ -59,17 +63,37 @@ pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Rece
         random: Arc::clone(random),
         bytes_max: config.limits.upload_bytes_max,
         jobs: Some(runner.wake()),
+        turns: Turns::default(),
     };
     // Ends with the runtime; broken off anywhere, the next start goes on.
-    tokio::spawn(sweep_once(vault.clone(), database.clone(), Arc::clone(clock)));
+    tokio::spawn(keep_tidy(vault.clone(), database.clone(), Arc::clone(clock)));
     (receiver, runner.start())
 }
 
-async fn sweep_once(vault: Vault, database: Database, clock: Arc<dyn Clock>) {
-    match sweep::sweep(&vault, &database, clock.now(), sweep::GRACE).await {
+/// Removes, at the start and then again and again, what has had its time.
+async fn keep_tidy(vault: Vault, database: Database, clock: Arc<dyn Clock>) {
+    loop {
+        sweep_once(&vault, &database, &*clock).await;
+        forget_keys(&database, &*clock).await;
+        // sleeps: what is removed became old by the passing of time
+        tokio::time::sleep(TIDY_AGAIN).await;
+    }
+}
+
+async fn forget_keys(database: &Database, clock: &dyn Clock) {
+    let now = clock.now();
+    match database.write(move |tx| Box::pin(idempotency::expire(tx, now))).await {
+        Ok(0) => {}
+        Ok(keys) => tracing::info!(keys, "forgot idempotency keys whose time is over"),
+        Err(error) => tracing::warn!(%error, "idempotency keys were not forgotten"),
+    }
+}
+
+async fn sweep_once(vault: &Vault, database: &Database, clock: &dyn Clock) {
+    match sweep::sweep(vault, database, clock.now(), sweep::GRACE).await {
         Ok(Swept { objects: 0, keys: 0 }) => {}
         Ok(Swept { objects, keys }) => tracing::info!(objects, keys, "swept what no row refers to"),
-        Err(error) => tracing::info!(%error, "the sweep broke off; the next start tries again"),
+        Err(error) => tracing::info!(%error, "the sweep broke off; it is tried again"),
     }
 }
 

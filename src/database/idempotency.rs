@@ -12,7 +12,7 @@ use crate::domain::random::{self, Random};
 pub const KEPT: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Within what a key is unique.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// Whose.
     pub authority: AuthorityId,
@@ -99,25 +99,36 @@ pub async fn claim(
     .bind(lease_until)
     .execute(tx)
     .await?;
-    if claimed == 1 { Ok(Claim::Fresh(lease)) } else { present(tx, scope, fingerprint).await }
+    if claimed == 1 {
+        return Ok(Claim::Fresh(lease));
+    }
+    // Released between the two statements: the client tries again.
+    Ok(look_up(tx, scope, fingerprint, now).await?.unwrap_or(Claim::Running))
 }
 
-async fn present(tx: &mut Tx, scope: &Scope, fingerprint: Sha256) -> Result<Claim, DatabaseError> {
+/// What the key says about the request without asking for its work; none if it is not in use.
+pub async fn look_up(
+    tx: &mut Tx,
+    scope: &Scope,
+    fingerprint: Sha256,
+    now: Timestamp,
+) -> Result<Option<Claim>, DatabaseError> {
     let row = sql("SELECT fingerprint, status, headers, body FROM idempotency
-                   WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4")
+                   WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4 AND expires_at > $5")
     .bind(scope.authority)
     .bind(&scope.client)
     .bind(scope.route)
     .bind(&scope.key)
+    .bind(now)
     .optional(tx)
     .await?;
-    // Released between the two statements: the client tries again.
-    let Some(row) = row else { return Ok(Claim::Running) };
+    let Some(row) = row else { return Ok(None) };
     if row.get::<Sha256>("fingerprint")? != fingerprint {
-        return Ok(Claim::Mismatch);
+        return Ok(Some(Claim::Mismatch));
     }
-    let Some(status) = row.get("status")? else { return Ok(Claim::Running) };
-    Ok(Claim::Done(StoredAnswer { status, headers: row.json("headers")?, body: row.bytes("body")? }))
+    let Some(status) = row.get("status")? else { return Ok(Some(Claim::Running)) };
+    let answer = StoredAnswer { status, headers: row.json("headers")?, body: row.bytes("body")? };
+    Ok(Some(Claim::Done(answer)))
 }
 
 /// Keeps the work for longer; answers whether it is still ours.

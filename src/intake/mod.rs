@@ -8,3 +8,4 @@ pub mod process;
 pub mod receive;
 pub mod sweep;
 pub mod texts;
+pub mod turns;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::fields::{Fields, FileName, entry_text};
 use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
+use super::turns::{NoTurn, Turn, Turns};
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
 use crate::database::idempotency::{self, Claim, Scope, StoredAnswer};
@@ -27,7 +28,7 @@ use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
 pub const EXTRACT_JOB: &str = "extract";
 
-/// How long a claim on an idempotency key may hold: longer than a transaction takes.
+/// How long a claim on an idempotency key may hold: it is made and answered in one transaction.
 const CLAIM: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 /// What receives evidence. Clones share it.
@@ -45,6 +46,8 @@ pub struct Receiver {
     pub bytes_max: u64,
     /// Told that there is a job; without it the runner finds the job when it looks the next time.
     pub jobs: Option<Wake>,
+    /// Who works on which idempotency key.
+    pub turns: Turns,
 }
 
 /// What the sender claims about the bytes.
@@ -142,6 +145,15 @@ pub enum ReceiveError {
     Database(#[from] DatabaseError),
 }
 
+impl From<NoTurn> for ReceiveError {
+    fn from(reason: NoTurn) -> Self {
+        match reason {
+            NoTurn::AnotherRequest => Self::KeyReused,
+            NoTurn::StillRunning => Self::KeyInUse,
+        }
+    }
+}
+
 impl Receiver {
     /// Takes a body in, with constant memory. Ends at the first rule it breaks.
     pub async fn take_in<E>(
@@ -182,6 +194,9 @@ impl Receiver {
 
     /// Makes an upload a document: first bytes and key are durable, then one transaction writes object, document,
     /// audit row, job and the answer under its idempotency key. `Ok` means that all of it survives a power cut.
+    ///
+    /// The claim of the key is made in that transaction, so it can neither outlive who made it nor be there without
+    /// the document. Of several at the same time, one works, and the others wait and get its answer.
     pub async fn keep(
         &self,
         uploaded: Uploaded,
@@ -190,6 +205,15 @@ impl Receiver {
         once: Option<Once>,
     ) -> Result<Kept, ReceiveError> {
         let print = fingerprint(&uploaded, fields);
+        let turn = match &once {
+            Some(once) => Some(self.turns.take(&once.scope, print).await?),
+            None => None,
+        };
+        if let (Some(once), Some(Turn { waited: true, .. })) = (&once, &turn)
+            && let Some(kept) = self.kept_meanwhile(once, print).await?
+        {
+            return Ok(kept);
+        }
         let (id, at) = (DocumentId::draw(&*self.random), uploaded.at);
         let (media_type, file_name) = (uploaded.media_type, uploaded.file_name);
         let sealed = uploaded.writer.finish().await?;
@@ -228,6 +252,15 @@ impl Receiver {
             jobs.wake();
         }
         outcome.map(|(kept, _)| kept)
+    }
+
+    /// What became of the request that was waited for; none if it did not come to its end.
+    async fn kept_meanwhile(&self, once: &Once, print: Sha256) -> Result<Option<Kept>, ReceiveError> {
+        let (scope, now) = (once.scope.clone(), self.clock.now());
+        let looking = self.database.read::<_, DatabaseError, _>(move |tx| {
+            Box::pin(async move { idempotency::look_up(tx, &scope, print, now).await })
+        });
+        looking.await?.map_or(Ok(None), answered)
     }
 
     /// Whether nothing refers to the fresh object. After a failed commit that is unknown.

@@ -30,7 +30,15 @@ impl Bench {
         let master = MasterKeys::single([1; 32]);
         let vault = Vault::new(Arc::new(store.clone()), keys.clone(), master, clock.clone(), random.clone());
         Self {
-            receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None },
+            receiver: Receiver {
+                vault,
+                database,
+                clock,
+                random,
+                bytes_max: LIMIT,
+                jobs: None,
+                turns: Turns::default(),
+            },
             store,
             keys,
         }
@@ -217,6 +225,28 @@ async fn when_the_database_refuses_the_bytes_stay_for_the_sweep() {
         let refused = bench.receiver.keep(uploaded, &Fields::default(), &sender(3), None).await;
         assert!(matches!(refused, Err(ReceiveError::Database(DatabaseError::Rule { .. }))), "{refused:?}");
         assert_eq!(bench.counts().await, [1, 1, 0, 0, 0, 0, 0]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_turn_that_does_not_end_is_waited_for_only_so_long_and_leaves_nothing() {
+    on_each_engine(async |db| {
+        let mut bench = Bench::new(db).await;
+        bench.receiver.turns = Turns::with_patience(std::time::Duration::ZERO);
+        let fields = Fields::default();
+        let uploaded = bench.upload(b"once", Claims::default()).await.unwrap();
+        let (scope, print) = (once("k").unwrap().scope, fingerprint(&uploaded, &fields));
+        let slow = bench.receiver.turns.take(&scope, print).await.ok().unwrap();
+        let refused = bench.receiver.keep(uploaded, &fields, &sender(1), once("k")).await;
+        assert!(matches!(refused, Err(ReceiveError::KeyInUse)), "{refused:?}");
+        let refused = bench.send(b"another", &fields, once("k")).await;
+        assert!(matches!(refused, Err(ReceiveError::KeyReused)), "{refused:?}");
+        assert_eq!(bench.counts().await, [0; 7]);
+        // It goes away without having done anything: the next one does it.
+        drop(slow);
+        new(bench.send(b"once", &fields, once("k")).await.unwrap());
+        assert_eq!(bench.counts().await, [1, 1, 1, 1, 1, 1, 1]);
     })
     .await;
 }
