@@ -28,13 +28,14 @@ use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
 use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
 use crate::intake::receive::Receiver;
+use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
 use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
 use crate::jobs::Running;
-use crate::objects::Vault;
+use crate::objects::{MasterKeys, ObjectStore, Vault};
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
@@ -108,6 +109,8 @@ pub struct App {
     keystore: Database,
     vault: Vault,
     receiver: Receiver,
+    uploads: Uploads,
+    tidier: Background,
     jobs: Running,
     log: Arc<Log>,
     orders: Orders,
@@ -140,13 +143,7 @@ impl App {
         let store = objects::open(&config, &random)?;
         let watching = store.find_out().await?;
         let objects = store.shared();
-        let vault = Vault::new(
-            Arc::clone(&objects),
-            Arc::new(Keystore::new(keystore.clone())),
-            master,
-            Arc::clone(&clock),
-            Arc::clone(&random),
-        );
+        let vault = open_vault(&objects, &keystore, master, (&clock, &random));
         let search = Search::start(&config, &database, &vault, &clock, &random)?;
         let evidence = evidence::Parts {
             database: database.clone(),
@@ -158,6 +155,7 @@ impl App {
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
         let retention = evidence.retention(search.wake());
+        let (uploads, tidier) = evidence::uploads(&config, &receiver);
         let files = LogFiles::new(Arc::clone(&objects));
         let log_key = log_signer.verifier().clone();
         let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
@@ -183,6 +181,8 @@ impl App {
             keystore,
             vault,
             receiver,
+            uploads,
+            tidier,
             jobs,
             log,
             orders,
@@ -219,6 +219,7 @@ impl App {
             database: self.database.clone(),
             vault: self.vault.clone(),
             receiver: self.receiver.clone(),
+            uploads: self.uploads.clone(),
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
             orders: self.orders.clone(),
@@ -232,6 +233,7 @@ impl App {
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
         self.finisher.stop().await;
+        self.tidier.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;
         self.sequencer.stop().await;
@@ -275,6 +277,16 @@ async fn take_jobs_over(
     let taken: Result<u64, DatabaseError> =
         database.write(move |tx| Box::pin(jobs::take_over(tx, of, now))).await;
     taken.map(drop).map_err(|source| StartError::Database { which: "database", source })
+}
+
+fn open_vault(
+    objects: &Arc<dyn ObjectStore>,
+    keystore: &Database,
+    master: MasterKeys,
+    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
+) -> Vault {
+    let keys = Arc::new(Keystore::new(keystore.clone()));
+    Vault::new(Arc::clone(objects), keys, master, Arc::clone(clock), Arc::clone(random))
 }
 
 fn url_is_embedded(config: &Config) -> bool {

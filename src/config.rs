@@ -18,7 +18,7 @@ mod tests;
 
 pub use sections::{
     Database, Diagnostics, DiagnosticsFormat, Extractor, Http, Issue, Keystore, Limits, Log, ObjectLock,
-    ObjectStoreKind, Objects, S3, Search,
+    ObjectStoreKind, Objects, S3, Search, Uploads,
 };
 
 /// The settings of an installation, as config/default.toml explains them.
@@ -43,6 +43,8 @@ pub struct Config {
     pub search: Search,
     /// Sizes.
     pub limits: Limits,
+    /// Uploads in several requests.
+    pub uploads: Uploads,
     /// The processes that read files.
     pub extractor: Extractor,
     /// When certificates are issued.
@@ -69,6 +71,7 @@ impl Default for Config {
             objects: Objects::default(),
             search: Search::default(),
             limits: Limits::default(),
+            uploads: Uploads::default(),
             extractor: Extractor::default(),
             issue: Issue::default(),
             log: Log::default(),
@@ -257,6 +260,11 @@ impl Config {
         {
             return Some((key.to_owned(), expected));
         }
+        let kept = self.uploads.kept_hours;
+        if kept > Uploads::KEPT_HOURS_MAX {
+            let expected = format!("at most {}, got {kept}", Uploads::KEPT_HOURS_MAX);
+            return Some(("uploads.kept_hours".into(), expected));
+        }
         for token in &self.access.tokens {
             if token.roles.is_empty() {
                 return Some(("access.tokens".into(), format!("a role for {:?}", token.client)));
@@ -271,7 +279,7 @@ impl Config {
         None
     }
 
-    fn counts(&self) -> [(&'static str, u64); 12] {
+    fn counts(&self) -> [(&'static str, u64); 17] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("http.workers", wide(self.http.workers)),
@@ -281,6 +289,11 @@ impl Config {
             ("http.shutdown_seconds", self.http.shutdown_seconds),
             ("limits.upload_bytes_max", self.limits.upload_bytes_max),
             ("limits.json_bytes_max", wide(self.limits.json_bytes_max)),
+            ("uploads.kept_hours", self.uploads.kept_hours),
+            ("uploads.client_open_max", self.uploads.client_open_max),
+            ("uploads.client_bytes_max", self.uploads.client_bytes_max),
+            ("uploads.authority_open_max", self.uploads.authority_open_max),
+            ("uploads.authority_bytes_max", self.uploads.authority_bytes_max),
             ("extractor.children", wide(self.extractor.children)),
             ("extractor.memory_mib", self.extractor.memory_mib),
             ("extractor.cpu_seconds", self.extractor.cpu_seconds),

@@ -58,4 +58,6 @@ mod shutdown;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod uploads;
+#[cfg(test)]
 mod verify;

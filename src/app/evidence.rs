@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 
+use super::Background;
 use crate::config::{self, Config};
 use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
@@ -16,6 +18,7 @@ use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
 use crate::intake::sweep::{self, Swept};
 use crate::intake::turns::Turns;
+use crate::intake::uploads::{Bounds, Tidied, Uploads};
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
 use crate::retention::Retention;
@@ -24,6 +27,8 @@ use crate::retention::Retention;
 const TIDY_AGAIN: Duration = Duration::from_secs(6 * 3600);
 /// The program that is running, also when its file was replaced meanwhile.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+/// How often it is looked for uploads whose time is over and for complete ones that stand still.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// The parts that evidence goes through.
 pub(super) struct Parts {
@@ -94,6 +99,38 @@ async fn sweep_once(vault: &Vault, database: &Database, clock: &dyn Clock) {
         Ok(Swept { objects: 0, keys: 0 }) => {}
         Ok(Swept { objects, keys }) => tracing::info!(objects, keys, "swept what no row refers to"),
         Err(error) => tracing::info!(%error, "the sweep broke off; it is tried again"),
+    }
+}
+
+/// What receives documents in several requests, and what tidies it up.
+pub(super) fn uploads(config: &Config, receiver: &Receiver) -> (Uploads, Background) {
+    let settings = &config.uploads;
+    let bounds = Bounds {
+        kept: SignedDuration::from_hours(i64::try_from(settings.kept_hours).unwrap_or(i64::MAX)),
+        client_open_max: settings.client_open_max,
+        client_bytes_max: settings.client_bytes_max,
+        authority_open_max: settings.authority_open_max,
+        authority_bytes_max: settings.authority_bytes_max,
+    };
+    let uploads = Uploads::new(receiver.clone(), bounds);
+    let tidied = uploads.clone();
+    (uploads, Background::start(|stop| tidy_uploads(tidied, stop)))
+}
+
+/// Tidies uploads up: at the start, and from time to time until `stop`.
+async fn tidy_uploads(uploads: Uploads, stop: impl Future<Output = ()> + Send) {
+    tokio::pin!(stop);
+    loop {
+        match uploads.tidy().await {
+            Ok(Tidied { removed: 0, finished: 0 }) => {}
+            Ok(Tidied { removed, finished }) => tracing::info!(removed, finished, "uploads tidied up"),
+            Err(error) => tracing::warn!(%error, "uploads cannot be tidied up"),
+        }
+        tokio::select! {
+            () = &mut stop => return,
+            // sleeps: an upload runs out by the clock, nothing signals it.
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
     }
 }
 

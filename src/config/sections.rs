@@ -165,6 +165,27 @@ section! {
 }
 
 section! {
+    /// Uploads that come in several requests.
+    Uploads {
+        /// Time one is kept after its last byte came.
+        kept_hours: u64 = 24,
+        /// Open ones of a client.
+        client_open_max: u64 = 64,
+        /// Bytes they announce.
+        client_bytes_max: u64 = 16 << 30,
+        /// Open ones of an authority.
+        authority_open_max: u64 = 1024,
+        /// Bytes they announce.
+        authority_bytes_max: u64 = 128 << 30,
+    }
+}
+
+impl Uploads {
+    /// Less than the seven days an idempotency key is remembered: by one an upload becomes a document once.
+    pub const KEPT_HOURS_MAX: u64 = 144;
+}
+
+section! {
     /// The processes that read uploaded files, and the bounds of each.
     Extractor {
         /// What is started for each file; empty: the running program itself.

@@ -30,7 +30,8 @@ pub struct Journal {
     pub highest: i64,
 }
 
-/// Bytes of documents and certificates, and texts of documents, in the order of their ids behind `after`.
+/// Bytes of documents and certificates, texts of documents, pieces of uploads that are wanted, in the order of their
+/// ids behind `after`.
 pub async fn promised(
     tx: &mut Tx,
     after: Option<ObjectId>,
@@ -43,6 +44,11 @@ pub async fn promised(
                     UNION ALL
                     SELECT text_object, authority, NULL, object FROM documents WHERE text_object > $1
                     AND text_object NOT IN (SELECT id FROM objects)
+                    UNION ALL
+                    SELECT p.object, u.authority, p.size, f.object FROM upload_pieces p
+                    JOIN uploads u ON u.id = p.upload AND u.expires_at > 0
+                    JOIN upload_pieces f ON f.upload = p.upload AND f.number = 0
+                    WHERE p.object > $1
                     ORDER BY 1 LIMIT $2");
     let rows = rows.bind(after).bind(i64::from(max)).all(tx).await?;
     rows.iter().map(read).collect()
@@ -51,7 +57,8 @@ pub async fn promised(
 /// Whether any row refers to an object.
 pub async fn is_promised(tx: &mut Tx, object: ObjectId) -> Result<bool, DatabaseError> {
     let found = sql("SELECT 1 AS there FROM objects WHERE id = $1
-                     UNION ALL SELECT 1 FROM documents WHERE text_object = $1 LIMIT 1");
+                     UNION ALL SELECT 1 FROM documents WHERE text_object = $1
+                     UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1 LIMIT 1");
     Ok(found.bind(object).optional(tx).await?.is_some())
 }
 

@@ -168,10 +168,12 @@ pub async fn set_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -
     Ok(())
 }
 
-/// Whether any row refers to an object: as bytes of a document or a certificate, or as a document's text.
+/// Whether any row refers to an object: as bytes of a document or a certificate, as a document's text, or as a piece
+/// of an upload.
 pub async fn is_referenced(tx: &mut Tx, object: ObjectId) -> Result<bool, DatabaseError> {
     let row = sql("SELECT 1 AS there FROM objects WHERE id = $1
-                   UNION ALL SELECT 1 FROM documents WHERE text_object = $1 LIMIT 1");
+                   UNION ALL SELECT 1 FROM documents WHERE text_object = $1
+                   UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1 LIMIT 1");
     Ok(row.bind(object).optional(tx).await?.is_some())
 }
 

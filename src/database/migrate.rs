@@ -31,12 +31,13 @@ macro_rules! migration {
     };
 }
 
-/// Documents, entries, orders, certificates, log, jobs, audit.
+/// Documents, uploads, entries, orders, certificates, log, jobs, audit.
 pub(super) const MAIN: Schema = Schema {
     name: "main",
     migrations: &[
         migration!(1, "sqlite", "postgres", "0001_stammbuch.sql"),
         migration!(2, "sqlite", "postgres", "0002_keeping.sql"),
+        migration!(3, "sqlite", "postgres", "0003_uploads.sql"),
     ],
 };
 

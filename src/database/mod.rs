@@ -35,6 +35,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod tx;
+pub mod uploads;
 pub mod verification;
 mod work;
 

@@ -8,7 +8,9 @@ use sqlx::{Row as _, ValueRef as _};
 use super::bind::{Bind, Value};
 use super::error::DatabaseError;
 use crate::domain::digest::Sha256;
-use crate::domain::ids::{AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId};
+use crate::domain::ids::{
+    AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId, UploadId,
+};
 
 /// One row of an answer.
 #[derive(Debug)]
@@ -178,4 +180,4 @@ macro_rules! ids {
     )*};
 }
 
-ids!(AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId);
+ids!(AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId, UploadId);

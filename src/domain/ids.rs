@@ -109,6 +109,10 @@ id!(
     /// A piece of background work.
     JobId
 );
+id!(
+    /// An upload in progress, that comes in several requests.
+    UploadId
+);
 
 #[cfg(test)]
 mod tests {

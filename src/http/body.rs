@@ -1,8 +1,10 @@
 //! Bodies: what is accepted as JSON, query and path, and how what is not becomes a problem; the time-out of a body
 //! that stands still.
 
+use std::cell::Cell;
 use std::future::Future as _;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,8 +12,8 @@ use actix_web::dev::{self, ServiceRequest};
 use actix_web::error::{JsonPayloadError, PayloadError, QueryPayloadError};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use bytes::Bytes;
-use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
+use futures_util::{Stream, StreamExt as _};
 use tokio::time::{Instant, Sleep};
 
 use super::problem::{Kind, Problem};
@@ -107,6 +109,26 @@ impl FromRequest for JsonBody {
 
 fn is_json(sent: Option<mime_guess::Mime>) -> bool {
     sent.is_some_and(|sent| sent.subtype() == "json" || sent.suffix().is_some_and(|suffix| suffix == "json"))
+}
+
+/// A body, and where it is noted why it broke off.
+pub(crate) fn watched(payload: web::Payload) -> (impl Stream<Item = Result<Bytes, ()>>, BrokenBy) {
+    let by = BrokenBy::default();
+    let note = by.clone();
+    let body =
+        payload.map(move |piece| piece.map_err(|error| note.0.set(Some(self::payload(&error).kind()))));
+    (body, by)
+}
+
+/// Why a body broke off, if it did.
+#[derive(Clone, Default)]
+pub(crate) struct BrokenBy(Rc<Cell<Option<Kind>>>);
+
+impl BrokenBy {
+    /// What the caller is told, if the body broke off.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        self.0.get().map(Kind::problem)
+    }
 }
 
 /// Lets the body of `request` fail once nothing of it has come for `idle`.

@@ -14,9 +14,18 @@ pub(crate) const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest"
 
 /// The SHA-256 digests that `headers` give; other algorithms are passed over, as RFC 9530 (section 2) permits.
 pub(crate) fn sent(headers: &HeaderMap) -> Result<Vec<Sha256>, Problem> {
+    sent_in(headers, &[CONTENT_DIGEST, REPR_DIGEST])
+}
+
+/// Those in `Repr-Digest` alone: of the whole file, whatever part of it the request brings.
+pub(crate) fn of_the_whole(headers: &HeaderMap) -> Result<Vec<Sha256>, Problem> {
+    sent_in(headers, &[REPR_DIGEST])
+}
+
+fn sent_in(headers: &HeaderMap, names: &[HeaderName]) -> Result<Vec<Sha256>, Problem> {
     let mut digests = Vec::new();
-    for name in [CONTENT_DIGEST, REPR_DIGEST] {
-        for value in headers.get_all(&name) {
+    for name in names {
+        for value in headers.get_all(name) {
             let malformed = || {
                 let problem = Kind::DigestMalformed.problem();
                 problem.detail(format!("{name} is wrong")).expected("sha-256=:BASE64 of 32 bytes:")

@@ -6,7 +6,7 @@ pub(super) mod content;
 mod disposition;
 pub(super) mod marks;
 mod range;
-mod upload;
+pub(super) mod upload;
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
@@ -31,7 +31,7 @@ use crate::objects::{ObjectRef, VaultError};
 use crate::search::index::Reader as SearchReader;
 
 /// The route template, as scope of idempotency keys.
-const ROUTE: &str = "/v1/documents";
+pub(super) const ROUTE: &str = "/v1/documents";
 
 /// A document as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -383,7 +383,7 @@ fn created(document: &Document) -> StoredAnswer {
     StoredAnswer { status: 201, headers: vec![location], body }
 }
 
-fn request_id(request: &HttpRequest) -> Option<String> {
+pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 

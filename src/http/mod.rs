@@ -21,6 +21,7 @@ mod search;
 mod server;
 #[cfg(test)]
 mod tests;
+mod uploads;
 mod verify;
 
 pub use health::{Probe, Probes};

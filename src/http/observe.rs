@@ -17,6 +17,7 @@ use tracing::Instrument as _;
 
 use super::body;
 use super::metrics::{Metrics, method_label};
+use super::uploads;
 use crate::domain::random::{self, Random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -76,6 +77,9 @@ pub(crate) async fn observe(
     observer.metrics.count(method, &route, status, took);
     let ms = took.as_secs_f64() * 1000.0;
     tracing::info!(target: "stammbuch::access", request_id = %id.0, method, route, status, ms, "answered");
+    if uploads::is_at(response.request().path()) {
+        uploads::sign(&mut response);
+    }
     secure(response.headers_mut(), observer.https);
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);

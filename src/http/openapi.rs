@@ -4,7 +4,9 @@ use actix_web::HttpResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{certificates, documents, entries, health, log, metrics, orders, pages, problem, search, verify};
+use super::{
+    certificates, documents, entries, health, log, metrics, orders, pages, problem, search, uploads, verify,
+};
 
 /// The document. Each route of the table is listed here; a test says which is missing.
 #[derive(OpenApi)]
@@ -18,6 +20,12 @@ use super::{certificates, documents, entries, health, log, metrics, orders, page
         documents::marks::restrict,
         documents::marks::hold,
         documents::marks::lift,
+        uploads::options,
+        uploads::begin,
+        uploads::status,
+        uploads::append,
+        uploads::end,
+        uploads::overridden,
         entries::put,
         entries::add,
         entries::get,

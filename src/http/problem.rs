@@ -56,6 +56,17 @@ problems! {
     MediaTypeMismatch    415 "media-type-mismatch"    "The file is not what it was sent as."
     MediaTypeUnsupported 415 "media-type-unsupported" "Files of this type are not taken as evidence."
     RangeNotSatisfiable  416 "range-not-satisfiable"  "The range lies outside the file."
+    // resumable uploads
+    TusVersion           412 "tus-version"            "Tus-Resumable does not name a version that is spoken here."
+    OffsetMismatch       409 "offset-mismatch"        "The bytes do not begin where the upload stands."
+    UploadLocked         423 "upload-locked"          "Another request works on this upload."
+    UploadExpired        410 "upload-expired"         "The upload has expired or was ended."
+    ChecksumMalformed    400 "checksum-malformed"     "Upload-Checksum is not an algorithm known here and its value."
+    ChecksumMismatch     460 "checksum-mismatch"      "The bytes do not have the checksum that was sent with them."
+    UploadStalled        422 "upload-stalled"         "One request after another brought no bytes."
+    UploadScattered      422 "upload-scattered"       "The upload came in too many small requests."
+    TooManyUploads       429 "too-many-uploads"       "As many uploads are open as may be."
+    HeaderTooLarge       431 "header-too-large"       "A header is longer than what is accepted."
     // repeated requests
     IdempotencyKeyMissing   400 "idempotency-key-missing"   "This request needs an Idempotency-Key."
     IdempotencyKeyMalformed 400 "idempotency-key-malformed" "The Idempotency-Key is not one."

@@ -6,7 +6,9 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
-use super::{certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, verify};
+use super::{
+    certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, uploads, verify,
+};
 
 /// Every route.
 pub(crate) fn table() -> Vec<Route> {
@@ -21,6 +23,13 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::PUT, "/v1/documents/{id}/restriction", documents::marks::restrict),
         on(Method::POST, "/v1/documents/{id}/holds", documents::marks::hold),
         on(Method::POST, "/v1/documents/{id}/holds/{hold}/lift", documents::marks::lift),
+        // the same in several requests: tus 1.0
+        on(Method::OPTIONS, "/v1/uploads", uploads::options),
+        on(Method::POST, "/v1/uploads", uploads::begin),
+        on(Method::GET, "/v1/uploads/{id}", uploads::status),
+        on(Method::PATCH, "/v1/uploads/{id}", uploads::append),
+        on(Method::DELETE, "/v1/uploads/{id}", uploads::end),
+        on(Method::POST, "/v1/uploads/{id}", uploads::overridden),
         // engine, register
         on(Method::PUT, ENTRY, entries::put),
         on(Method::POST, "/v1/entries/{register}/{office}/{year}/{number}/subsequent", entries::add),

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::domain::random::Random;
 use crate::intake::receive::Receiver;
+use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
 use crate::issuance::log::Log;
 use crate::objects::Vault;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub vault: Vault,
     /// Receives evidence.
     pub receiver: Receiver,
+    /// Receives it in several requests.
+    pub uploads: Uploads,
     /// The search.
     pub finder: Finder,
     /// The verification log.
@@ -80,6 +83,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let database = web::Data::new(shared.database);
     let vault = web::Data::new(shared.vault);
     let receiver = web::Data::new(shared.receiver);
+    let uploads = web::Data::new(shared.uploads);
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
     let orders = web::Data::new(shared.orders);
@@ -96,6 +100,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(database.clone())
             .app_data(vault.clone())
             .app_data(receiver.clone())
+            .app_data(uploads.clone())
             .app_data(finder.clone())
             .app_data(log.clone())
             .app_data(orders.clone())

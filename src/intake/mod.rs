@@ -9,3 +9,4 @@ pub mod receive;
 pub mod sweep;
 pub mod texts;
 pub mod turns;
+pub mod uploads;

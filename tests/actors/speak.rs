@@ -61,7 +61,7 @@ impl Actor {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let answer = if body.is_empty() && matches!(method, "GET" | "HEAD" | "DELETE") {
+        let answer = if body.is_empty() && matches!(method, "GET" | "HEAD" | "DELETE" | "OPTIONS") {
             self.agent.run(request.body(()).unwrap())?
         } else {
             self.agent.run(request.body(body).unwrap())?

@@ -13,7 +13,7 @@ use super::disposition;
 use crate::access::{Principal, Role};
 use crate::database::idempotency::{Scope, StoredAnswer};
 use crate::intake::fields::{FieldError, Fields};
-use crate::intake::receive::{Claims, Once, Receiver, Sender, Uploaded};
+use crate::intake::receive::{Claims, Once, ReceiveError, Receiver, Sender, Uploaded};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest key that is taken.
@@ -30,7 +30,7 @@ const PADDING: &[u8] =
 const CONTENT: &str = "content";
 
 /// Who sends or reads, in the first of the roles that permit it.
-pub(super) fn sender(caller: &Principal, permitted: &[Role], request_id: Option<String>) -> Sender {
+pub(in crate::http) fn sender(caller: &Principal, permitted: &[Role], request_id: Option<String>) -> Sender {
     let role = caller.roles.iter().find(|role| permitted.contains(role));
     Sender {
         authority: caller.authority,
@@ -42,6 +42,14 @@ pub(super) fn sender(caller: &Principal, permitted: &[Role], request_id: Option<
 
 /// The request's idempotency key, if it has one: 1 to 255 printable characters, with or without quotes.
 pub(super) fn once(request: &HttpRequest, caller: &Principal) -> Result<Option<Once>, Problem> {
+    let Some(key) = key(request)? else { return Ok(None) };
+    let scope =
+        Scope { authority: caller.authority, client: caller.client.clone(), route: super::ROUTE, key };
+    Ok(Some(Once { scope, answer: super::created }))
+}
+
+/// The text of the request's idempotency key, if it has one.
+pub(in crate::http) fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let malformed = || {
         let problem = Kind::IdempotencyKeyMalformed.problem();
@@ -52,13 +60,7 @@ pub(super) fn once(request: &HttpRequest, caller: &Principal) -> Result<Option<O
     if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Err(malformed());
     }
-    let scope = Scope {
-        authority: caller.authority,
-        client: caller.client.clone(),
-        route: super::ROUTE,
-        key: key.to_owned(),
-    };
-    Ok(Some(Once { scope, answer: super::created }))
+    Ok(Some(key.to_owned()))
 }
 
 /// Takes the file in and reads the fields, in whatever order they come.
@@ -88,7 +90,14 @@ pub(super) async fn take_in(
         length: header(headers, CONTENT_LENGTH).and_then(|length| length.parse().ok()),
         digests: digest::sent(headers)?,
     };
-    Ok((receiver.take_in(sender.authority, claims, payload).await?, fields))
+    let (body, broken_by) = super::super::body::watched(payload);
+    match receiver.take_in(sender.authority, claims, body).await {
+        Err(ReceiveError::Incomplete { got }) => {
+            let problem = broken_by.problem().unwrap_or_else(|| Kind::BodyIncomplete.problem());
+            Err(problem.got(format!("{got} bytes")))
+        }
+        uploaded => Ok((uploaded?, fields)),
+    }
 }
 
 async fn from_form(
