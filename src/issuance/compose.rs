@@ -13,7 +13,7 @@ use super::request::{CertificateRequest, RequestError, Row};
 use crate::barcode::qr;
 use crate::domain::date::day_in_german;
 use crate::pdf::face::{Run, Undrawable};
-use crate::pdf::sheet::{self, About, Attachment, Ink, Item, Line, SheetError};
+use crate::pdf::sheet::{self, About, Attachment, Ink, Item, Line, Sheet, SheetError};
 use crate::pdf::stationery::{Stationery, Weight};
 
 /// The name of the attached facts.
@@ -98,16 +98,20 @@ pub enum ComposeError {
     Sheet(#[from] SheetError),
 }
 
+/// Sets the pages and writes no file: refuses what [`compose`] would refuse for its text, its length or its form.
+///
+/// # Errors
+/// As [`compose`], but for [`ComposeError::Sheet`], which no row that can be set leads to.
+pub fn rehearse(request: &CertificateRequest, stationery: &Stationery) -> Result<(), ComposeError> {
+    set(request, stationery).map(drop)
+}
+
 /// Composes one certificate.
+///
+/// # Errors
+/// [`ComposeError`]: the row cannot be drawn as it is.
 pub fn compose(request: &CertificateRequest, stationery: &Stationery) -> Result<ComposedPdf, ComposeError> {
-    let form = Form::by_id(&request.form)?;
-    let mut setter = Setter::new(stationery, request.specimen)?;
-    title(&mut setter, request)?;
-    sections(&mut setter, request, form)?;
-    notes(&mut setter, request, form)?;
-    foot(&mut setter, request, form)?;
-    verification(&mut setter, request)?;
-    let sheets = setter.finish(&request.title, &request.register_number)?;
+    let sheets = set(request, stationery)?;
     let about =
         About { title: document_title(request), day: request.issue.day, id: request.number.to_string() };
     let facts = Attachment {
@@ -118,6 +122,18 @@ pub fn compose(request: &CertificateRequest, stationery: &Stationery) -> Result<
     };
     let bytes = sheet::write(&sheets, stationery, &about, facts)?;
     Ok(ComposedPdf { bytes, pages: sheets.len() })
+}
+
+/// The pages with every text shaped and placed.
+fn set(request: &CertificateRequest, stationery: &Stationery) -> Result<Vec<Sheet>, ComposeError> {
+    let form = Form::by_id(&request.form)?;
+    let mut setter = Setter::new(stationery, request.specimen)?;
+    title(&mut setter, request)?;
+    sections(&mut setter, request, form)?;
+    notes(&mut setter, request, form)?;
+    foot(&mut setter, request, form)?;
+    verification(&mut setter, request)?;
+    setter.finish(&request.title, &request.register_number)
 }
 
 fn document_title(request: &CertificateRequest) -> String {

@@ -17,7 +17,7 @@ use crate::database::{Tx, entries};
 use crate::domain::certificate::VerificationNumber;
 use crate::domain::ids::{CertificateId, OrderId};
 use crate::domain::random::{self, Random};
-use crate::issuance::compose::compose;
+use crate::issuance::compose::rehearse;
 use crate::issuance::flow::{IssueError, Issued};
 use crate::issuance::signing::{SignedBy, SigningStatement};
 use crate::register::rules::Entitlement;
@@ -163,8 +163,8 @@ impl Orders {
         self.database().write(move |tx| Box::pin(fix(tx, fixing))).await
     }
 
-    /// Composes once for trial, before a number is drawn: what the typeface cannot draw, or nobody here can sign,
-    /// leaves nothing behind.
+    /// Sets the pages once for trial, before a number is drawn: what the typeface cannot draw, or nobody here can
+    /// sign, leaves nothing behind. Only the setting can refuse a row, so no file is written for it.
     async fn try_on(&self, fixing: Fixing) -> Result<Fixing, OrderError> {
         let (authority, entry, at) = (fixing.order.authority, fixing.order.entry.clone(), fixing.at);
         let read = self
@@ -178,7 +178,7 @@ impl Orders {
         self.issuance.signers.signer(authority, &signed_by).ok_or(OrderError::NoKey)?;
         let request = matter.fill(&fixing.asked, &printed(&fixing, 0), &self.settings)?;
         let stationery = Arc::clone(&self.issuance.stationery);
-        let trial = tokio::task::spawn_blocking(move || compose(&request, &stationery).map(|_| ()));
+        let trial = tokio::task::spawn_blocking(move || rehearse(&request, &stationery));
         trial.await.map_err(|_| IssueError::Torn)??;
         Ok(fixing)
     }

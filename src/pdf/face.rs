@@ -52,9 +52,10 @@ impl Face {
     }
 
     /// Shapes one line. Each code point is a cluster of its own, so that text copied out is the text put in.
-    /// What leaves no trace on the page (controls, joiners, marks of direction) counts as undrawable.
+    /// What leaves no trace on the page (controls, joiners, marks of direction) counts as undrawable, and so does what
+    /// no archived page may carry (private use, noncharacters: PDF/A-3, 6.2.11.7).
     pub fn shape(&self, text: &str) -> Result<Run, Undrawable> {
-        if let Some(unseen) = text.chars().find(|c| leaves_no_trace(*c)) {
+        if let Some(unseen) = text.chars().find(|c| leaves_no_trace(*c) || has_no_meaning(*c)) {
             return Err(Undrawable(unseen.to_string()));
         }
         let mut buffer = UnicodeBuffer::new();
@@ -117,6 +118,12 @@ fn leaves_no_trace(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Code points that mean nothing without an agreement: private use areas and noncharacters.
+fn has_no_meaning(c: char) -> bool {
+    matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{fdd0}'..='\u{fdef}' | '\u{f0000}'..)
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// The bytes of the text that glyph `i` stands for.
@@ -207,6 +214,13 @@ mod tests {
     fn what_leaves_no_trace_on_the_page_is_refused() {
         for c in ['\u{0}', '\t', '\n', '\u{ad}', '\u{200d}', '\u{202e}', '\u{2066}', '\u{feff}', '\u{e0041}']
         {
+            assert_eq!(face().shape(&format!("a{c}b")).err(), Some(Undrawable(c.to_string())));
+        }
+    }
+
+    #[test]
+    fn what_means_nothing_without_an_agreement_is_refused_even_where_the_font_has_a_glyph() {
+        for c in ['\u{e000}', '\u{f8ff}', '\u{fdd0}', '\u{fffe}', '\u{1ffff}', '\u{f0000}', '\u{10fffd}'] {
             assert_eq!(face().shape(&format!("a{c}b")).err(), Some(Undrawable(c.to_string())));
         }
     }

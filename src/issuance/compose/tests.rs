@@ -36,6 +36,40 @@ fn a_character_the_font_cannot_draw_stops_the_issue_with_its_field() {
 }
 
 #[test]
+fn the_rehearsal_refuses_what_composing_refuses_in_the_same_words() {
+    let stationery = Stationery::load().unwrap();
+    let bad: [fn(&mut CertificateRequest); 6] = [
+        |row| row.sections[2].rows[1].value = "Anna 李".into(),
+        |row| row.sections[1].rows[0].value = "Ober-Musterstadt ".repeat(400),
+        |row| row.sections[0].id = "nirgends".into(),
+        |row| row.issue.registrar = "Erika \u{e001}".into(),
+        |row| row.notes = vec!["\u{202e}".into()],
+        |row| row.verify_url = "x".repeat(3000),
+    ];
+    for spoil in bad {
+        let mut row = sample::geburtsurkunde();
+        spoil(&mut row);
+        let refused = compose(&row, &stationery).unwrap_err().to_string();
+        assert_eq!(rehearse(&row, &stationery).unwrap_err().to_string(), refused);
+    }
+    assert!(rehearse(&sample::geburtsurkunde(), &stationery).is_ok());
+}
+
+/// Why a rehearsal is enough: of all the font can shape (it has nothing beyond U+FFFF), the writer refuses nothing.
+#[test]
+fn every_character_that_can_be_set_can_be_written() {
+    let stationery = Stationery::load().unwrap();
+    let face = stationery.face(Weight::Regular);
+    let drawable: Vec<char> =
+        ('\u{20}'..='\u{ffff}').filter(|c| face.shape(&c.to_string()).is_ok()).collect();
+    assert!(drawable.len() > 2000, "{}", drawable.len());
+    let mut request = sample::geburtsurkunde();
+    request.notes = drawable.chunks(200).map(|some| some.iter().collect()).collect();
+    rehearse(&request, &stationery).unwrap();
+    compose(&request, &stationery).unwrap();
+}
+
+#[test]
 fn an_empty_value_is_an_empty_cell() {
     let mut request = sample::geburtsurkunde();
     request.sections[2].rows[0].value = String::new();
