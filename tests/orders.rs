@@ -2,9 +2,12 @@
 
 use serde_json::{Value, json};
 use stammbuch::access::Role;
+use stammbuch::database::{Database, audit};
+use stammbuch::register::EntryKey;
 
 use crate::actors::Server;
 use crate::actors::desk::{copy, desk, entry_path, order};
+use crate::actors::place::OFFICE;
 
 fn lock(server: &Server, locks: Value) {
     let mut body = copy();
@@ -77,4 +80,45 @@ fn what_is_no_order_names_its_problem_and_leaves_nothing() {
     }
     server.engine().get(&format!("/v1/orders/{}", "0".repeat(32))).problem(404, "not-found");
     server.engine().get("/v1/orders/1").problem(404, "not-found");
+}
+
+#[test]
+fn each_act_in_the_audit_trail_names_its_request() {
+    let server = desk();
+    let json = ("Content-Type", "application/json");
+    let by = |id: &'static str| [json, ("X-Request-Id", id), ("Idempotency-Key", id)];
+    let body = copy().to_string();
+    server.engine().send("PUT", &entry_path("816"), &by("request-entry"), body.as_bytes()).expect(201);
+    let sent = order("816").to_string();
+    let placed =
+        server.engine().send("POST", "/v1/orders", &by("request-order"), sent.as_bytes()).expect(202);
+    let order_id = placed["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/orders/{order_id}/release");
+    let issued = server.registrar().send("POST", &path, &by("request-release"), b"{}").expect(201);
+    let certificate = issued["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/certificates/{certificate}/pdf");
+    assert_eq!(server.engine().send("GET", &path, &by("request-pdf"), &[]).status, 200);
+
+    let acts = |kind: &'static str, id: String| {
+        let (url, authority) =
+            (server.config().database_url(&server.config().database.url), server.authority());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let acts = runtime.block_on(async {
+            let database = Database::open(&url).await.unwrap();
+            let acts = database
+                .read(move |tx| Box::pin(async move { audit::of_subject(tx, authority, kind, &id).await }));
+            let acts = acts.await.unwrap();
+            database.close().await;
+            acts
+        });
+        acts.into_iter().map(|act| (act.action, act.request_id.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let named = |acts: &[(&str, &str)]| {
+        acts.iter().map(|(a, r)| ((*a).to_owned(), (*r).to_owned())).collect::<Vec<_>>()
+    };
+    let expected = named(&[("order.placed", "request-order"), ("order.released", "request-release")]);
+    assert_eq!(acts("order", order_id), expected);
+    assert_eq!(acts("certificate", certificate), named(&[("certificate.delivered", "request-pdf")]));
+    let entry = EntryKey::parse("G", OFFICE, "2024", "816").unwrap().to_string();
+    assert_eq!(acts("entry", entry), named(&[("entry.received", "request-entry")]));
 }

@@ -9,17 +9,40 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::header::AUTHORIZATION;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 
+use super::observe::RequestId;
 use super::problem::{Kind, Problem};
 use crate::access::{Principal, Role, Tokens};
 use crate::search::index::{Reader as SearchReader, Sight};
+
+/// Who calls, in which request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    principal: Arc<Principal>,
+    request_id: Option<String>,
+}
+
+impl Caller {
+    /// The id of the request, for the audit trail.
+    pub fn request_id(&self) -> Option<String> {
+        self.request_id.clone()
+    }
+}
+
+impl Deref for Caller {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.principal
+    }
+}
 
 macro_rules! callers {
     ($($(#[$doc:meta])* $name:ident = [$($role:ident),+];)*) => { $(
         $(#[$doc])*
         #[derive(Debug, Clone)]
-        pub struct $name(Arc<Principal>);
+        pub struct $name(Caller);
 
         impl $name {
             /// One of these roles is needed.
@@ -27,9 +50,9 @@ macro_rules! callers {
         }
 
         impl Deref for $name {
-            type Target = Principal;
+            type Target = Caller;
 
-            fn deref(&self) -> &Principal {
+            fn deref(&self) -> &Caller {
                 &self.0
             }
         }
@@ -81,7 +104,7 @@ impl Principal {
     }
 }
 
-fn caller(request: &HttpRequest, roles: &[Role]) -> Result<Arc<Principal>, Problem> {
+fn caller(request: &HttpRequest, roles: &[Role]) -> Result<Caller, Problem> {
     let header = request.headers().get(AUTHORIZATION).ok_or_else(|| Kind::TokenMissing.problem())?;
     let token = header.to_str().ok().and_then(|text| text.split_once(' '));
     let token =
@@ -90,7 +113,8 @@ fn caller(request: &HttpRequest, roles: &[Role]) -> Result<Arc<Principal>, Probl
     let known = request.app_data::<web::Data<Tokens>>().and_then(|tokens| tokens.principal(token));
     let principal = known.ok_or_else(|| Kind::TokenUnknown.problem())?;
     if principal.has_any(roles) {
-        return Ok(principal);
+        let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+        return Ok(Caller { principal, request_id });
     }
     let names = |roles: &[Role]| roles.iter().map(|role| role.as_str()).collect::<Vec<_>>();
     Err(Kind::RoleMissing.problem().expected(names(roles)).got(names(&principal.roles)))

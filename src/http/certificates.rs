@@ -8,11 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::JsonBody;
-use super::caller::{Orderer, Registrar};
+use super::caller::{Caller, Orderer, Registrar};
 use super::documents::content;
 use super::orders::idempotency_key;
 use super::problem::{Kind, Problem};
-use crate::access::Principal;
 use crate::domain::ids::CertificateId;
 use crate::issuance::deliver::{DeliverError, Receiver};
 use crate::issuance::flow::Issued;
@@ -64,9 +63,14 @@ impl View {
     }
 }
 
-impl Principal {
+impl Caller {
     fn receiver(&self) -> Receiver {
-        Receiver { authority: self.authority, name: self.name().to_owned(), role: self.acting_as() }
+        Receiver {
+            authority: self.authority,
+            name: self.name().to_owned(),
+            role: self.acting_as(),
+            request_id: self.request_id(),
+        }
     }
 }
 

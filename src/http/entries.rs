@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, shape};
-use super::caller::{EntryReader, Registering};
+use super::caller::{Caller, EntryReader, Registering};
 use super::problem::{Kind, Problem};
 use crate::access::{Principal, Role};
 use crate::register::copies::{Actor, Copies, CopyError, Known, Taken};
@@ -53,9 +53,16 @@ impl Principal {
         let roles = [Role::Registrar, Role::Clerk, Role::Engine, Role::Auditor, Role::Operator];
         roles.iter().find(|role| self.has_any(&[**role])).map_or("", |role| role.as_str())
     }
+}
 
+impl Caller {
     fn actor(&self) -> Actor {
-        Actor { authority: self.authority, name: self.name().to_owned(), role: self.acting_as() }
+        Actor {
+            authority: self.authority,
+            name: self.name().to_owned(),
+            role: self.acting_as(),
+            request_id: self.request_id(),
+        }
     }
 }
 

@@ -6,10 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, shape};
-use super::caller::{Orderer, Registrar};
+use super::caller::{Caller, Orderer, Registrar};
 use super::certificates::View;
 use super::problem::{Kind, Problem};
-use crate::access::Principal;
 use crate::domain::ids::OrderId;
 use crate::issuance::compose::ComposeError;
 use crate::issuance::fill::FillError;
@@ -66,13 +65,14 @@ impl From<Answer> for OrderView {
     }
 }
 
-impl Principal {
+impl Caller {
     pub(super) fn sender(&self) -> Sender {
         Sender {
             authority: self.authority,
             client: self.client.clone(),
             name: self.name().to_owned(),
             role: self.acting_as(),
+            request_id: self.request_id(),
         }
     }
 

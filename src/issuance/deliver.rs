@@ -19,6 +19,8 @@ pub struct Receiver {
     pub name: String,
     /// `engine`, `clerk`, `registrar`.
     pub role: &'static str,
+    /// The request they ask by.
+    pub request_id: Option<String>,
 }
 
 /// Why nothing is handed over.
@@ -100,7 +102,7 @@ fn act(to: &Receiver, id: CertificateId, action: &str, at: jiff::Timestamp) -> A
         action: action.to_owned(),
         subject_kind: "certificate".to_owned(),
         subject_id: id.to_string(),
-        request_id: None,
+        request_id: to.request_id.clone(),
         personal: None,
     }
 }

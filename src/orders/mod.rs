@@ -40,6 +40,8 @@ pub struct Sender {
     pub name: String,
     /// `engine` or `registrar`.
     pub role: &'static str,
+    /// The request they send it by.
+    pub request_id: Option<String>,
 }
 
 /// A named registrar: nobody else releases, and nobody in another's name.
@@ -217,7 +219,7 @@ async fn note(tx: &mut Tx, noted: Noted<'_>, random: &dyn Random) -> Result<(), 
         action: noted.action.to_owned(),
         subject_kind: "order".to_owned(),
         subject_id: noted.order.to_string(),
-        request_id: None,
+        request_id: noted.sender.request_id.clone(),
         personal: noted.personal.map(|value| Personal::new(random, &value)),
     };
     audit::append(tx, act).await.map(|_| ())

@@ -27,11 +27,17 @@ fn key(number: &str) -> EntryKey {
 }
 
 fn actor(n: u8) -> Actor {
-    Actor { authority: authority(n), name: "engine".into(), role: "engine" }
+    Actor { authority: authority(n), name: "engine".into(), role: "engine", request_id: None }
 }
 
 fn sender(n: u8) -> Sender {
-    Sender { authority: authority(n), client: "engine".into(), name: "engine".into(), role: "engine" }
+    Sender {
+        authority: authority(n),
+        client: "engine".into(),
+        name: "engine".into(),
+        role: "engine",
+        request_id: None,
+    }
 }
 
 fn registrar() -> Registrar {
@@ -40,6 +46,7 @@ fn registrar() -> Registrar {
         client: "desk".into(),
         name: "Erika Beispiel".into(),
         role: "registrar",
+        request_id: None,
     };
     Registrar { sender, person: "Erika Beispiel".into(), function: FUNCTION.into() }
 }

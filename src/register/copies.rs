@@ -26,6 +26,8 @@ pub struct Actor {
     pub name: String,
     /// `engine`, `clerk`, `registrar`.
     pub role: &'static str,
+    /// The request they act by.
+    pub request_id: Option<String>,
 }
 
 /// Why a copy is not taken or given.
@@ -252,7 +254,7 @@ async fn note(
         action: action.to_owned(),
         subject_kind: "entry".to_owned(),
         subject_id: key.to_string(),
-        request_id: None,
+        request_id: by.request_id.clone(),
         personal: None,
     };
     audit::append(tx, act).await.map(|_| ())
