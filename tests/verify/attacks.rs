@@ -1,12 +1,18 @@
 //! Attacks by somebody who has genuine certificates but no key: foreign keys, moved signatures and proofs,
 //! certificates that may not sign, updates after sealing, wrapped and doubled signatures.
 
+use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
+use cms::content_info::ContentInfo;
+use cms::signed_data::{CertificateSet, SignedData, SignerIdentifier, SignerInfos};
+use der::asn1::{OctetString, SetOfVec};
+use der::{Any, Decode as _, Encode as _};
+use stammbuch::domain::digest::Sha256;
 use stammbuch::domain::random::SeededRandom;
 use stammbuch::pdf::revisions::Revisions;
 use stammbuch::seal::certificate::Certificate;
 use stammbuch::seal::issue::{self, Issuer, Purpose, Subject, Template};
 use stammbuch::seal::signer::{FileSigner, P256Key, SignerError};
-use stammbuch::seal::{SealError, Signature};
+use stammbuch::seal::{Prepared, SealError, Signature, oids};
 use stammbuch::tlog::LogSigner;
 use stammbuch::verify::Scope;
 use stammbuch::verify::report::{Changes, Verdict};
@@ -90,8 +96,22 @@ fn a_signature_moved_to_another_file_covers_that_file_not() {
     never_genuine(&office, &target, "content-changed");
 }
 
-/// A signer under the office's own kind of CA, made by `template`; the CA is returned as trusted.
-fn special(office: &mut Office, change: impl Fn(&mut Template)) -> Result<FileSigner, SignerError> {
+/// A key with a certificate that our own program might not seal with.
+struct Special {
+    pem: String,
+    own: Certificate,
+    ca: Certificate,
+}
+
+impl Special {
+    fn signer(&self) -> Result<FileSigner, SignerError> {
+        let chain = issue::to_pem(&self.own).unwrap() + &issue::to_pem(&self.ca).unwrap();
+        FileSigner::from_pem(&self.pem, &chain)
+    }
+}
+
+/// A certificate under the office's own kind of CA, made by `change`; the CA is trusted from now on.
+fn special(office: &mut Office, change: impl Fn(&mut Template)) -> Special {
     let random = SeededRandom::new(77);
     let subject = |name: &str| Subject {
         country: "DE".into(),
@@ -117,31 +137,101 @@ fn special(office: &mut Office, change: impl Fn(&mut Template)) -> Result<FileSi
     let issuer = Issuer { key: &ca_key, certificate: Some(&ca) };
     let own = issue::issue(&template, key.public(), issuer, &random).unwrap();
     office.trust.add_pem(issue::to_pem(&ca).unwrap().as_bytes()).unwrap();
-    FileSigner::from_pem(&pem, &(issue::to_pem(&own).unwrap() + &issue::to_pem(&ca).unwrap()))
+    Special { pem: pem.to_string(), own, ca }
 }
 
 #[test]
 fn certificates_that_are_not_valid_at_the_time_or_may_not_sign_neither_seal_nor_pass() {
     let mut office = musterstadt();
-    let expired = special(&mut office, |t| t.not_after = at("2026-11-23T00:00:00Z")).unwrap();
+    let expired = special(&mut office, |t| t.not_after = at("2026-11-23T00:00:00Z")).signer().unwrap();
     let refused = office.prepared(&row()).sign(&expired);
     assert!(matches!(refused, Err(SealError::Signer(SignerError::Expired { .. }))));
-    let early = special(&mut office, |t| t.not_before = at("2026-11-25T00:00:00Z")).unwrap();
+    let early = special(&mut office, |t| t.not_before = at("2026-11-25T00:00:00Z")).signer().unwrap();
     let refused = office.prepared(&row()).sign(&early);
     assert!(matches!(refused, Err(SealError::Signer(SignerError::NotYetValid { .. }))));
-    let enciphering = special(&mut office, |t| t.purpose = Purpose::Enciphering);
+    let enciphering = special(&mut office, |t| t.purpose = Purpose::Enciphering).signer();
     assert_eq!(enciphering.err(), Some(SignerError::Purpose));
 }
 
 #[test]
-fn a_claimed_time_outside_the_validity_is_refused_by_the_verifier_too() {
-    // What the signer refuses somebody else's program may do: the times of the chain are moved instead.
+fn a_seal_whose_certificate_has_expired_since_is_not_vouched_for() {
     let mut office = musterstadt();
-    let short = special(&mut office, |t| t.not_after = at("2026-11-24T09:30:00Z")).unwrap();
+    let short = special(&mut office, |t| t.not_after = at("2026-11-24T09:30:00Z")).signer().unwrap();
     let file = office.finish(office.prepared(&row()), &short);
     let report = office.ask_at(&file, Scope::Certificate, "2026-11-24T09:10:00Z");
     assert_eq!((report.verdict, codes(&report)), (Verdict::Genuine, vec![]));
     never_genuine(&office, &file, "expired-now");
+}
+
+#[test]
+fn what_our_own_signer_refuses_and_another_program_signs_is_refused_by_the_verifier() {
+    type Change = fn(&mut Template);
+    let cases: [(Change, &str, &str); 4] = [
+        (|t| t.not_after = at("2026-11-24T08:59:59Z"), "2026-11-24T09:00:00Z", "expired-at-signing"),
+        (|t| t.not_before = at("2026-11-24T09:00:01Z"), "2026-11-24T09:00:00Z", "not-yet-valid"),
+        (|_| {}, "2019-12-31T23:59:59Z", "not-yet-valid"),
+        (|t| t.purpose = Purpose::Enciphering, "2026-11-24T09:00:00Z", "key-usage"),
+    ];
+    for (change, claimed, code) in cases {
+        let mut office = musterstadt();
+        let special = special(&mut office, change);
+        let file = elsewhere(&office, office.prepared_at(&row(), claimed), &special);
+        let report = office.verify(&file);
+        assert_eq!(
+            (report.verdict, codes(&report).first()),
+            (Verdict::Not, Some(&code)),
+            "{:?}",
+            report.problems
+        );
+        assert_ne!(office.ask(&file, Scope::SealOnly).verdict, Verdict::Genuine);
+        // Nothing else is wrong with it: it is the certificate that is refused.
+        assert!(codes(&report).iter().all(|other| *other == code), "{:?}", codes(&report));
+    }
+    // The same way of signing with a certificate that may passes.
+    let mut office = musterstadt();
+    let special = special(&mut office, |_| {});
+    let file = elsewhere(&office, office.prepared(&row()), &special);
+    assert_eq!((office.verify(&file).verdict, codes(&office.verify(&file))), (Verdict::Genuine, vec![]));
+}
+
+/// Seals and logs as a program would that asks neither for validity nor for purpose: the registrar's signature is
+/// taken apart, and signer, certificates and signature value are replaced.
+fn elsewhere(office: &Office, prepared: Prepared, with: &Special) -> Vec<u8> {
+    let signature = valid_signature(office);
+    let mut data: SignedData = ContentInfo::from_der(&signature).unwrap().content.decode_as().unwrap();
+    let tbs = &with.own.parsed().tbs_certificate;
+    let chain = [&with.own, &with.ca].map(|one| CertificateChoices::Certificate(one.parsed().clone()));
+    data.certificates = Some(CertificateSet(SetOfVec::try_from(chain.to_vec()).unwrap()));
+    let mut info = data.signer_infos.0.iter().next().unwrap().clone();
+    info.sid = SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
+        issuer: tbs.issuer.clone(),
+        serial_number: tbs.serial_number.clone(),
+    });
+    let digest = OctetString::new(prepared.byte_range_digest().as_bytes().as_slice()).unwrap();
+    let own = OctetString::new(Sha256::of(with.own.der()).as_bytes().as_slice()).unwrap();
+    let attributes = info.signed_attrs.take().unwrap().into_vec().into_iter().map(|mut attribute| {
+        let value = match attribute.oid {
+            oids::MESSAGE_DIGEST => Any::encode_from(&digest).unwrap(),
+            oids::SIGNING_CERTIFICATE_V2 => Any::encode_from(&vec![vec![vec![own.clone()]]]).unwrap(),
+            _ => return attribute,
+        };
+        attribute.values = SetOfVec::try_from(vec![value]).unwrap();
+        attribute
+    });
+    let attributes = SetOfVec::try_from(attributes.collect::<Vec<_>>()).unwrap();
+    let key = P256Key::from_pem(&with.pem).unwrap();
+    info.signature = OctetString::new(key.sign(&attributes.to_der().unwrap()).unwrap()).unwrap();
+    info.signed_attrs = Some(attributes);
+    data.signer_infos = SignerInfos(SetOfVec::try_from(vec![info]).unwrap());
+    let content = ContentInfo { content_type: oids::SIGNED_DATA, content: Any::encode_from(&data).unwrap() };
+    let signature = Signature::from_der(content.to_der().unwrap()).unwrap();
+    let proof = office.proof(&prepared.seal_digest(&signature).unwrap());
+    prepared.finish(&signature, Some(&proof)).unwrap()
+}
+
+/// Some signature in DER, to be taken apart.
+fn valid_signature(office: &Office) -> Vec<u8> {
+    office.prepared(&row()).sign(&office.registrar).unwrap().as_der().to_vec()
 }
 
 #[test]
