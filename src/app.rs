@@ -6,6 +6,7 @@ mod issuing;
 mod keys;
 mod node;
 mod objects;
+mod ready;
 mod rebuild;
 mod search;
 mod system;
@@ -14,7 +15,6 @@ use std::fs::{File, TryLockError};
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -26,7 +26,7 @@ use crate::database::{Database, DatabaseError, jobs};
 use crate::domain::clock::Clock;
 use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
-use crate::http::{self, Metrics, Probe, Probes, Server, Shared};
+use crate::http::{self, Metrics, Probes, Server, Shared};
 use crate::intake::receive::Receiver;
 use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
@@ -35,6 +35,7 @@ use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
 use crate::jobs::Running;
+use crate::jobs::pulse::Pulse;
 use crate::objects::{MasterKeys, ObjectStore, Vault};
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
@@ -121,8 +122,8 @@ pub struct App {
     sequencer: Background,
     finisher: Background,
     search: Search,
-    store: objects::Store,
     watching: Option<Background>,
+    probes: Probes,
     _lock: File,
 }
 
@@ -162,7 +163,10 @@ impl App {
         let answers =
             Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
         let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
-        let sequencer = start_sequencer(&config, &log, &database, log_signer, (&clock, node));
+        let with = (&clock, node);
+        let (sequencer, pulse) = start_sequencer(&config, &log, &database, log_signer, with);
+        let work = (&search.indexer, &pulse);
+        let probes = ready::probes((&database, &keystore), (&store, log.files()), &signers, work, with);
         let parts = issuing::Parts {
             database: database.clone(),
             vault: vault.clone(),
@@ -193,8 +197,8 @@ impl App {
             sequencer,
             finisher,
             search,
-            store,
             watching,
+            probes,
             _lock: lock,
         })
     }
@@ -211,10 +215,7 @@ impl App {
         Ok(Shared {
             tokens: Tokens::new(&self.config.access.tokens),
             metrics: Metrics::new()?,
-            probes: Probes::default()
-                .with("database", Arc::new(self.database.clone()))
-                .with("keystore", Arc::new(self.keystore.clone()))
-                .with("objects", Arc::new(self.store.watched(self.log.files().clone()))),
+            probes: self.probes.clone(),
             random: Arc::clone(&self.random),
             database: self.database.clone(),
             vault: self.vault.clone(),
@@ -308,7 +309,8 @@ fn start_sequencer(
     database: &Database,
     signer: Arc<LogSigner>,
     (clock, node): (&Arc<dyn Clock>, NodeId),
-) -> Background {
+) -> (Background, Pulse) {
+    let pulse = Pulse::default();
     // Whoever had the lease of an embedded database held the lock of this folder too. Of a shared one, this node
     // takes back what it had itself.
     let takeover = if url_is_embedded(config) { Takeover::AtOnce } else { Takeover::WhenExpired };
@@ -320,8 +322,9 @@ fn start_sequencer(
         interrupts: Arc::new(Uninterrupted),
         owner: node,
         takeover,
+        pulse: pulse.clone(),
     };
-    Background::start(|stop| sequencing.run(stop))
+    (Background::start(|stop| sequencing.run(stop)), pulse)
 }
 
 /// Work that goes on until it is told to stop.
@@ -350,10 +353,3 @@ impl Background {
 }
 
 type Stop = futures_util::future::BoxFuture<'static, ()>;
-
-#[async_trait]
-impl Probe for Database {
-    async fn probe(&self) -> Result<(), String> {
-        self.ping().await.map_err(|error| error.to_string())
-    }
-}

@@ -13,9 +13,10 @@ fn health_says_of_each_part_whether_it_answers() {
     assert_eq!(server.citizen().get("/health/live").expect(200), serde_json::json!({"status": "ok"}));
     let health = server.citizen().get("/health/ready").expect(200);
     assert_eq!(health["status"], "ok");
-    for part in ["database", "keystore", "objects"] {
-        assert_eq!(health["parts"][part], "ok", "{health}");
+    for part in ["database", "keystore", "objects", "keys", "index", "sequencer"] {
+        assert_eq!(health["parts"][part]["status"], "ok", "{health}");
     }
+    assert_eq!(health["parts"].as_object().unwrap().len(), 6);
 }
 
 #[test]
@@ -25,9 +26,19 @@ fn an_object_store_that_is_gone_is_not_ready() {
     std::fs::rename(&objects, server.data_dir().join("elsewhere")).unwrap();
     std::fs::write(&objects, "not a folder").unwrap();
     let health = server.citizen().get("/health/ready").expect(503);
-    assert_eq!((&health["status"], &health["parts"]["objects"]), (&"failed".into(), &"failed".into()));
-    assert_eq!(health["parts"]["database"], "ok");
+    let failed = serde_json::json!({ "status": "failed", "why": "cannot be written" });
+    assert_eq!((&health["status"], &health["parts"]["objects"]), (&"failed".into(), &failed));
+    assert_eq!(health["parts"]["database"]["status"], "ok");
     assert_eq!(server.citizen().get("/health/live").status, 200);
+}
+
+#[test]
+fn without_a_key_that_can_sign_it_is_not_ready() {
+    let server = Server::start();
+    server.clock.advance(jiff::SignedDuration::from_hours(-24 * 365));
+    let health = server.citizen().get("/health/ready").expect(503);
+    assert_eq!(health["parts"]["keys"], serde_json::json!({ "status": "failed", "why": "cannot sign" }));
+    assert!(!health.to_string().contains("2026"), "nothing about the inside: {health}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::system::environment;
 use super::{Background, Stop};
 use crate::config::{Config, ObjectLock, ObjectStoreKind, S3};
 use crate::domain::random::Random;
-use crate::http::Probe;
+use crate::http::{NotReady, Probe};
 use crate::issuance::log_files::LogFiles;
 use crate::objects::{
     AccessKeys, Address, DiskStore, Enforced, ObjectStore, ProbeError, Retention, RetentionMode, S3Store,
@@ -142,6 +142,11 @@ impl Store {
         }
     }
 
+    /// Whether what was removed may be kept there for ever, as one more version.
+    pub(super) const fn is_bucket(&self) -> bool {
+        matches!(self, Self::S3(_))
+    }
+
     /// The store as a part that can be asked whether it works.
     pub(super) fn watched(&self, files: LogFiles) -> Watched {
         Watched { store: self.clone(), files }
@@ -172,8 +177,9 @@ pub(super) struct Watched {
 #[async_trait]
 impl Probe for Watched {
     /// Whether the store gives the log's checkpoint, or says that there is none yet.
-    async fn probe(&self) -> Result<(), String> {
-        self.files.checkpoint().await.map(drop).map_err(|error| error.to_string())
+    async fn probe(&self) -> Result<Option<String>, NotReady> {
+        let read = self.files.checkpoint().await;
+        read.map(|_| None).map_err(|error| NotReady::new("cannot be read", error))
     }
 
     fn facts(&self) -> BTreeMap<&'static str, String> {

@@ -22,6 +22,8 @@ pub(super) fn request(config: &Config) -> PathBuf {
 /// The search at work.
 pub(super) struct Search {
     pub(super) finder: Finder,
+    /// For questions about the job; it runs in `indexing`.
+    pub(super) indexer: Indexer,
     indexing: Indexing,
     wake: Arc<Notify>,
 }
@@ -47,7 +49,7 @@ impl Search {
         let indexer = Indexer::new(database.clone(), vault.clone(), index, Arc::clone(clock));
         let indexer = indexer.rebuilding_on(request(config));
         let wake = indexer.wake();
-        Ok(Self { finder, indexing: indexer.start(), wake })
+        Ok(Self { finder, indexing: indexer.clone().start(), indexer, wake })
     }
 
     /// To be notified of each change that the index has to take over.

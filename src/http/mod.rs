@@ -24,7 +24,7 @@ mod tests;
 mod uploads;
 mod verify;
 
-pub use health::{Probe, Probes};
+pub use health::{NotReady, Probe, Probes};
 pub use metrics::Metrics;
 pub use openapi::Document;
 pub use routes::listed;

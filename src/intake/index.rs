@@ -20,6 +20,7 @@ use crate::database::index::{self as rows, Findable};
 use crate::database::{Database, DatabaseError, Tx, index_changes};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DocumentId;
+use crate::jobs::pulse::{Beat, Pulse};
 use crate::objects::{KeyError, ObjectRef, Vault, VaultError};
 use crate::search::index::{Applied, Change, IndexError, IndexedDocument, Mark, Page, SearchBackend};
 
@@ -75,6 +76,7 @@ pub struct Indexer {
     wake: Arc<Notify>,
     /// A file that asks for a rebuild while it is there.
     request: Option<PathBuf>,
+    pulse: Pulse,
 }
 
 /// The job while it runs.
@@ -91,7 +93,8 @@ impl Indexer {
         index: Arc<dyn SearchBackend>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { database, vault, index, clock, wake: Arc::new(Notify::new()), request: None }
+        let (wake, pulse) = (Arc::new(Notify::new()), Pulse::default());
+        Self { database, vault, index, clock, wake, request: None, pulse }
     }
 
     /// Lets another process ask for a rebuild by the file `request`, which is removed once the index is empty.
@@ -104,6 +107,11 @@ impl Indexer {
     /// To be notified after a commit that brought a change.
     pub fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+
+    /// How the job is going, once it is started.
+    pub fn pulse(&self) -> Beat {
+        self.pulse.last()
     }
 
     /// Compares the mark of the index with the changes of the database; empties an index of another history. To be
@@ -198,6 +206,7 @@ impl Indexer {
     }
 
     async fn run(self, mut stopped: watch::Receiver<bool>) {
+        let _running = self.pulse.while_running();
         let (mut idle, mut agreed) = (0_u32, false);
         while !*stopped.borrow() {
             let step = match self.request.as_ref().filter(|request| request.exists()) {
@@ -206,6 +215,10 @@ impl Indexer {
                 None => self.agree().await.map(|_| 1),
             };
             agreed |= step.is_ok();
+            self.pulse.say(match &step {
+                Ok(_) => Beat::Working,
+                Err(error) => Beat::Failing(error.to_string()),
+            });
             match step {
                 Ok(0) => idle = idle.saturating_add(1),
                 Ok(_) => {

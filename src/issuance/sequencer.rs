@@ -16,6 +16,7 @@ use crate::database::log::{self as rows, Epoch, SignedHead, Takeover};
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::ids::NodeId;
+use crate::jobs::pulse::{Beat, Pulse};
 use crate::tlog::{Checkpoint, CheckpointError, Leaf, LogSigner, Tree};
 
 /// Most leaves under one new checkpoint.
@@ -85,6 +86,8 @@ pub struct Sequencing {
     pub owner: NodeId,
     /// Whether it may take the lease of one that has not given it back.
     pub takeover: Takeover,
+    /// How it is going.
+    pub pulse: Pulse,
 }
 
 /// A sequencer that holds the lease and knows the tree.
@@ -152,6 +155,7 @@ impl Sequencing {
 
     /// Sequences until `stop` is given, beginning again after every failure; then gives the lease back.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let _running = self.pulse.while_running();
         self.sequence_until(stop).await;
         let owner = self.owner;
         if let Err(error) = self.database.write(move |tx| Box::pin(rows::release_lease(tx, owner))).await {
@@ -159,16 +163,25 @@ impl Sequencing {
         }
     }
 
+    async fn open_and_work(&self) -> Result<(), SequencerError> {
+        let sequencer = self.open().await?;
+        self.pulse.say(Beat::Working);
+        sequencer.work().await
+    }
+
     async fn sequence_until(&self, stop: impl Future<Output = ()> + Send) {
         tokio::pin!(stop);
         loop {
             let failure = tokio::select! {
                 () = &mut stop => return,
-                Err(error) = async { self.open().await?.work().await } => error,
+                Err(error) = self.open_and_work() => error,
             };
             match failure {
-                SequencerError::NotOurs => {}
-                error => tracing::error!(%error, "the log stands still"),
+                SequencerError::NotOurs => self.pulse.say(Beat::Elsewhere),
+                error => {
+                    tracing::error!(%error, "the log stands still");
+                    self.pulse.say(Beat::Failing(error.to_string()));
+                }
             }
             tokio::select! {
                 () = &mut stop => return,

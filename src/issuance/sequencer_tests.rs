@@ -47,6 +47,7 @@ impl Bench {
             interrupts: Arc::new(Uninterrupted),
             owner: NodeId::from_bytes([owner; 16]),
             takeover,
+            pulse: Default::default(),
         }
     }
 

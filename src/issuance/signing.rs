@@ -96,6 +96,11 @@ impl OpenedSigners {
         trust
     }
 
+    /// Every signer, whosever it is.
+    pub fn all(&self) -> Vec<Arc<dyn Signer>> {
+        self.0.iter().map(|(_, _, signer)| Arc::clone(signer)).collect()
+    }
+
     /// The certificates of those roots, each once.
     pub fn roots(&self) -> Vec<Certificate> {
         let mut roots: Vec<Certificate> = Vec::new();

@@ -97,6 +97,7 @@ pub(crate) async fn in_an_office(test: impl AsyncFn(&Office)) {
             interrupts: Arc::new(Uninterrupted),
             owner: NodeId::from_bytes([1; 16]),
             takeover: Takeover::AtOnce,
+            pulse: Default::default(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let running = tokio::spawn(sequencing.run(async {

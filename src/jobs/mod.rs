@@ -2,6 +2,7 @@
 //!
 //! Knows no kind of work itself; what a job does must be harmless when it is done twice.
 
+pub mod pulse;
 mod runner;
 
 use std::time::Duration;

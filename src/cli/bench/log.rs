@@ -88,6 +88,7 @@ async fn measure(args: &Args) -> Result<serde_json::Value, BenchError> {
         interrupts: Arc::new(Uninterrupted),
         owner: NodeId::draw(&random),
         takeover: Takeover::AtOnce,
+        pulse: Default::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let sequencer = tokio::spawn(sequencing.run(async {
