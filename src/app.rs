@@ -121,6 +121,7 @@ pub struct App {
     page_trust: PublicTrust,
     sequencer: Background,
     finisher: Background,
+    eraser: Background,
     search: Search,
     watching: Option<Background>,
     probes: Probes,
@@ -155,11 +156,10 @@ impl App {
         };
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
-        let retention = evidence.retention(search.wake());
         let (uploads, tidier) = evidence::uploads(&config, &receiver);
-        let files = LogFiles::new(Arc::clone(&objects));
+        let (retention, eraser) = evidence.retention(&keystore, &search);
         let log_key = log_signer.verifier().clone();
-        let log = Arc::new(Log::new(database.clone(), files, log_key.clone()));
+        let log = Arc::new(Log::new(database.clone(), LogFiles::new(Arc::clone(&objects)), log_key.clone()));
         let answers =
             Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
         let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
@@ -196,6 +196,7 @@ impl App {
             page_trust,
             sequencer,
             finisher,
+            eraser,
             search,
             watching,
             probes,
@@ -235,6 +236,7 @@ impl App {
     pub async fn close(self) {
         self.finisher.stop().await;
         self.tidier.stop().await;
+        self.eraser.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;
         self.sequencer.stop().await;

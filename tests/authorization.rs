@@ -21,6 +21,7 @@ const CASES: &[(&str, &str, &[Role])] = &[
     ("PUT", "/v1/documents/{id}/restriction", &[Role::Clerk, Role::Registrar]),
     ("POST", "/v1/documents/{id}/holds", &[Role::Clerk, Role::Registrar]),
     ("POST", "/v1/documents/{id}/holds/{hold}/lift", &[Role::Registrar]),
+    ("POST", "/v1/documents/{id}/erase", &[Role::Registrar]),
     ("OPTIONS", "/v1/uploads", NOBODY),
     ("POST", "/v1/uploads", DESK),
     ("GET", "/v1/uploads/{id}", DESK),

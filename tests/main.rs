@@ -26,6 +26,8 @@ mod durability;
 #[cfg(test)]
 mod entries;
 #[cfg(test)]
+mod erasure;
+#[cfg(test)]
 mod extraction;
 #[cfg(test)]
 mod idempotency;

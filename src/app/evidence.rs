@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use super::Background;
+use super::search::Search;
 use crate::config::{self, Config};
 use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
@@ -21,7 +22,7 @@ use crate::intake::turns::Turns;
 use crate::intake::uploads::{Bounds, Tidied, Uploads};
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
-use crate::retention::Retention;
+use crate::retention::{Eraser, Retention};
 
 /// Between two looks for what has had its time.
 const TIDY_AGAIN: Duration = Duration::from_secs(6 * 3600);
@@ -40,11 +41,25 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// What decides about documents that are there. `index` is told of each change for it.
-    pub(super) fn retention(&self, index: Arc<Notify>) -> Retention {
-        let Self { database, clock, random, .. } = self;
-        let (clock, random) = (Arc::clone(clock), Arc::clone(random));
-        Retention { database: database.clone(), clock, random, index }
+    /// What decides about documents that are there, and what finishes the erasures it begins.
+    pub(super) fn retention(&self, keystore: &Database, search: &Search) -> (Retention, Background) {
+        let Self { database, vault, clock, random, .. } = self;
+        let retention = Retention {
+            database: database.clone(),
+            clock: Arc::clone(clock),
+            random: Arc::clone(random),
+            index: search.wake(),
+            erased: Arc::new(Notify::new()),
+        };
+        let eraser = Eraser {
+            database: database.clone(),
+            keystore: keystore.clone(),
+            vault: vault.clone(),
+            index: search.index(),
+            clock: Arc::clone(clock),
+            wake: Arc::clone(&retention.erased),
+        };
+        (retention, Background::start(|stop| eraser.run(stop)))
     }
 }
 

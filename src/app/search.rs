@@ -26,6 +26,7 @@ pub(super) struct Search {
     pub(super) indexer: Indexer,
     indexing: Indexing,
     wake: Arc<Notify>,
+    index: Arc<dyn SearchBackend>,
 }
 
 impl Search {
@@ -46,15 +47,20 @@ impl Search {
             Arc::clone(clock),
             Arc::clone(random),
         );
-        let indexer = Indexer::new(database.clone(), vault.clone(), index, Arc::clone(clock));
+        let indexer = Indexer::new(database.clone(), vault.clone(), Arc::clone(&index), Arc::clone(clock));
         let indexer = indexer.rebuilding_on(request(config));
         let wake = indexer.wake();
-        Ok(Self { finder, indexing: indexer.clone().start(), indexer, wake })
+        Ok(Self { finder, indexing: indexer.clone().start(), indexer, wake, index })
     }
 
     /// To be notified of each change that the index has to take over.
     pub(super) fn wake(&self) -> Arc<Notify> {
         Arc::clone(&self.wake)
+    }
+
+    /// The index itself.
+    pub(super) fn index(&self) -> Arc<dyn SearchBackend> {
+        Arc::clone(&self.index)
     }
 
     /// Finishes the commit that is being written.

@@ -71,6 +71,28 @@ pub struct Extracted {
 
 /// Notes an object; answers which object of the authority holds these bytes: this one, or one that was there.
 pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result<ObjectId, DatabaseError> {
+    if note_object(tx, sealed, now).await? {
+        return Ok(sealed.at.object);
+    }
+    hold_object(tx, sealed.at.authority, sealed.sha256).await?;
+    let twin = sql("SELECT id FROM objects WHERE authority = $1 AND sha256 = $2");
+    if let Some(twin) = twin.bind(sealed.at.authority).bind(sealed.sha256).optional(tx).await? {
+        return twin.id("id");
+    }
+    // The twin was erased between the two statements.
+    if note_object(tx, sealed, now).await? { Ok(sealed.at.object) } else { Err(DatabaseError::NoRow) }
+}
+
+/// Makes works wait for each other that refer anew to the object of these bytes, or take the last reference away.
+pub(super) async fn hold_object(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    sha256: Sha256,
+) -> Result<(), DatabaseError> {
+    tx.serialize_on(&format!("object {authority} {sha256}")).await
+}
+
+async fn note_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result<bool, DatabaseError> {
     let written = sql("INSERT INTO objects (id, authority, sha256, cipher_sha256, size, format, created_at)
                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (authority, sha256) DO NOTHING")
     .bind(sealed.at.object)
@@ -82,11 +104,7 @@ pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result
     .bind(now)
     .execute(tx)
     .await?;
-    if written == 1 {
-        return Ok(sealed.at.object);
-    }
-    let twin = sql("SELECT id FROM objects WHERE authority = $1 AND sha256 = $2");
-    twin.bind(sealed.at.authority).bind(sealed.sha256).one(tx).await?.id("id")
+    Ok(written == 1)
 }
 
 /// Writes a new document; its object must be noted.

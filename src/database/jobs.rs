@@ -186,6 +186,18 @@ pub async fn complete(tx: &mut Tx, id: JobId, lease: Lease) -> Result<bool, Data
     Ok(query.bind(id).bind(lease.0).execute(tx).await? == 1)
 }
 
+/// Removes the jobs of a kind with this payload, whoever works on them: their `complete` fails from now on. On
+/// PostgreSQL this waits for one that is just being completed.
+pub async fn cancel(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    kind: &str,
+    payload: &Value,
+) -> Result<u64, DatabaseError> {
+    let query = sql("DELETE FROM jobs WHERE authority = $1 AND kind = $2 AND payload = $3");
+    query.bind(authority).bind(kind).bind(payload.to_string()).execute(tx).await
+}
+
 /// Gives a job back that failed: due again at `due_at`.
 pub async fn fail(
     tx: &mut Tx,

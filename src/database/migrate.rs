@@ -38,6 +38,7 @@ pub(super) const MAIN: Schema = Schema {
         migration!(1, "sqlite", "postgres", "0001_stammbuch.sql"),
         migration!(2, "sqlite", "postgres", "0002_keeping.sql"),
         migration!(3, "sqlite", "postgres", "0003_uploads.sql"),
+        migration!(4, "sqlite", "postgres", "0004_erasure.sql"),
     ],
 };
 

@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod comparison;
 pub mod documents;
 pub mod entries;
+pub mod erasures;
 mod error;
 #[cfg(test)]
 mod fault_tests;
@@ -129,6 +130,18 @@ impl Database {
     /// Whether the database answers a read.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
         self.read(|tx| Box::pin(async move { sql("SELECT 1 AS one").one(tx).await.map(drop) })).await
+    }
+
+    /// Leaves nothing of rows that were deleted or changed in the database's own files, as far as it can.
+    ///
+    /// SQLite: all pages are written anew and the log is emptied; what is queued meanwhile waits, and the files need
+    /// their size once more. PostgreSQL: `VACUUM`, after which old row versions are gone from the tables; their bytes
+    /// may stay in unused parts of pages and in the write-ahead log until the server writes over them.
+    pub async fn scrub(&self) -> Result<(), DatabaseError> {
+        match &*self.0 {
+            Engine::Sqlite(engine) => engine.scrub().await,
+            Engine::Postgres(engine) => engine.scrub().await,
+        }
     }
 
     /// Finishes what was accepted and closes the database; what comes later is refused with

@@ -67,6 +67,14 @@ impl Postgres {
         end(tx, outcome).await
     }
 
+    /// See [`super::Database::scrub`].
+    pub(super) async fn scrub(&self) -> Result<(), DatabaseError> {
+        let _place = self.place().await?;
+        let mut link = self.pool.acquire().await?;
+        sqlx::raw_sql("VACUUM").execute(&mut *link).await?;
+        Ok(())
+    }
+
     async fn place(&self) -> Result<SemaphorePermit<'_>, DatabaseError> {
         let waited = timeout(ACQUIRE, self.places.acquire()).await;
         let reason = || format!("no connection became free within {ACQUIRE:?}");

@@ -43,7 +43,17 @@ static OPENING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 enum Message {
     Work(Box<dyn Work>),
+    Scrub(Scrubbed),
     Close(oneshot::Sender<()>),
+}
+
+type Scrubbed = oneshot::Sender<Result<(), DatabaseError>>;
+
+/// What was asked for and is done when the writer has no transaction.
+#[derive(Default)]
+struct Afterwards {
+    scrubs: Vec<Scrubbed>,
+    close: Option<oneshot::Sender<()>>,
 }
 
 /// The two sides of one database file.
@@ -67,6 +77,7 @@ impl Sqlite {
             .pragma("temp_store", "MEMORY")
             .pragma("cache_size", CACHE_KIB)
             .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+            .pragma("secure_delete", "FAST")
             .disable_statement_logging();
         let mut link = connect_patiently(&options, busy).await?;
         migrate::sqlite(&mut link, schema).await?;
@@ -83,6 +94,13 @@ impl Sqlite {
     /// A connection for reading; given back by its `finish`, closed when it is dropped instead.
     pub(super) async fn reader(&self) -> Result<Reader<'_>, DatabaseError> {
         self.readers.take().await
+    }
+
+    /// See [`super::Database::scrub`].
+    pub(super) async fn scrub(&self) -> Result<(), DatabaseError> {
+        let (done, outcome) = oneshot::channel();
+        self.queue.send(Message::Scrub(done)).await.map_err(|_| DatabaseError::Closed)?;
+        outcome.await.unwrap_or(Err(DatabaseError::Closed))
     }
 
     /// Runs what is queued, then closes the file. Later works are refused.
@@ -137,19 +155,25 @@ async fn write_until_closed(
     mut queue: mpsc::Receiver<Message>,
 ) {
     let mut tx = Tx::new(Link::Sqlite(Box::new(link)));
-    let mut waiting_for_close = None;
+    let mut afterwards = Afterwards::default();
     while let Some(message) = queue.recv().await {
         match message {
             Message::Close(closed) => {
                 queue.close();
-                waiting_for_close = Some(closed);
+                afterwards.close = Some(closed);
             }
+            Message::Scrub(done) => afterwards.scrubs.push(done),
             Message::Work(first) => {
-                if let Err(error) = commit_together(&mut tx, first, &mut queue, &mut waiting_for_close).await
-                {
+                if let Err(error) = commit_together(&mut tx, first, &mut queue, &mut afterwards).await {
                     tracing::warn!(%error, "a group commit failed; its works were rolled back");
                     tx = reopened(tx, &options).await;
                 }
+            }
+        }
+        if !afterwards.scrubs.is_empty() {
+            let outcome = scrub(&mut tx).await;
+            for done in afterwards.scrubs.drain(..) {
+                let _ = done.send(outcome.clone());
             }
         }
     }
@@ -158,8 +182,28 @@ async fn write_until_closed(
     {
         tracing::warn!(%error, "the database file did not close cleanly");
     }
-    if let Some(closed) = waiting_for_close {
+    if let Some(closed) = afterwards.close {
         let _ = closed.send(());
+    }
+}
+
+/// Above this size the copy that VACUUM makes goes to a temporary file (without a name) instead of memory.
+const COPY_IN_MEMORY_MAX: i64 = 64 << 20;
+
+/// Writes every page anew, without what is not in use, and empties the WAL.
+async fn scrub(tx: &mut Tx) -> Result<(), DatabaseError> {
+    let pages = sql("PRAGMA page_count").one(tx).await?.i64("page_count")?;
+    let bytes = sql("PRAGMA page_size").one(tx).await?.i64("page_size")?.saturating_mul(pages);
+    if bytes > COPY_IN_MEMORY_MAX {
+        control(tx, "PRAGMA temp_store = FILE").await?;
+    }
+    let copied = control(tx, "VACUUM").await;
+    control(tx, "PRAGMA temp_store = MEMORY").await?;
+    copied?;
+    let row = sql("PRAGMA wal_checkpoint(TRUNCATE)").one(tx).await?;
+    match row.i64("busy")? {
+        0 => Ok(()),
+        _ => Err(DatabaseError::Unavailable { reason: "somebody still reads the WAL".to_owned() }),
     }
 }
 
@@ -169,11 +213,11 @@ async fn commit_together(
     tx: &mut Tx,
     first: Box<dyn Work>,
     queue: &mut mpsc::Receiver<Message>,
-    waiting_for_close: &mut Option<oneshot::Sender<()>>,
+    afterwards: &mut Afterwards,
 ) -> Result<(), DatabaseError> {
     if let Err(error) = control(tx, "BEGIN IMMEDIATE; SAVEPOINT work").await {
         first.refuse(error.clone());
-        refuse_waiting(queue, waiting_for_close, &error);
+        refuse_waiting(queue, afterwards, &error);
         return Err(error);
     }
     let mut answers: Vec<(Answer, Result<(), DatabaseError>)> = Vec::new();
@@ -181,7 +225,7 @@ async fn commit_together(
     let mut outcome = Ok(());
     while let Some(work) = next.take() {
         let attempted = work.run(tx).await;
-        next = if answers.len() + 1 < BATCH_MAX { next_work(queue, waiting_for_close) } else { None };
+        next = if answers.len() + 1 < BATCH_MAX { next_work(queue, afterwards) } else { None };
         let ended = end_work(tx, attempted.keep, next.is_some()).await;
         let (own, all) = ended.map_or_else(|error| (Ok(()), Err(given_up(error))), |own| (own, Ok(())));
         answers.push((attempted.answer, own));
@@ -228,37 +272,24 @@ async fn end_work(tx: &mut Tx, keep: bool, more: bool) -> Result<Result<(), Data
     }
 }
 
-fn next_work(
-    queue: &mut mpsc::Receiver<Message>,
-    waiting_for_close: &mut Option<oneshot::Sender<()>>,
-) -> Option<Box<dyn Work>> {
-    match queue.try_recv() {
-        Ok(Message::Work(work)) => Some(work),
-        Ok(Message::Close(closed)) => {
-            queue.close();
-            *waiting_for_close = Some(closed);
-            next_queued(queue)
-        }
-        Err(_) => None,
-    }
-}
-
-fn next_queued(queue: &mut mpsc::Receiver<Message>) -> Option<Box<dyn Work>> {
+/// The next work that waits; what else was asked for meanwhile is done after the commit.
+fn next_work(queue: &mut mpsc::Receiver<Message>, afterwards: &mut Afterwards) -> Option<Box<dyn Work>> {
     while let Ok(message) = queue.try_recv() {
-        if let Message::Work(work) = message {
-            return Some(work);
+        match message {
+            Message::Work(work) => return Some(work),
+            Message::Scrub(done) => afterwards.scrubs.push(done),
+            Message::Close(closed) => {
+                queue.close();
+                afterwards.close = Some(closed);
+            }
         }
     }
     None
 }
 
 /// When the database is locked for long, every work that waits would wait that long again.
-fn refuse_waiting(
-    queue: &mut mpsc::Receiver<Message>,
-    waiting_for_close: &mut Option<oneshot::Sender<()>>,
-    error: &DatabaseError,
-) {
-    while let Some(work) = next_work(queue, waiting_for_close) {
+fn refuse_waiting(queue: &mut mpsc::Receiver<Message>, afterwards: &mut Afterwards, error: &DatabaseError) {
+    while let Some(work) = next_work(queue, afterwards) {
         work.refuse(error.clone());
     }
 }

@@ -8,3 +8,4 @@ pub mod ids;
 pub mod name;
 pub mod random;
 pub mod restriction;
+pub mod retention;

@@ -4,6 +4,7 @@
 
 pub(super) mod content;
 mod disposition;
+pub(super) mod erase;
 pub(super) mod marks;
 mod range;
 pub(super) mod upload;
@@ -22,13 +23,13 @@ use crate::access::Principal;
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
 use crate::database::idempotency::StoredAnswer;
-use crate::database::{Database, DatabaseError, Tx, keeping};
+use crate::database::{Database, DatabaseError, Tx, erasures, keeping};
 use crate::domain::ids::DocumentId;
 use crate::intake::extract::PageText;
 use crate::intake::receive::{Kept, ReceiveError, Receiver};
 use crate::intake::texts;
 use crate::objects::{ObjectRef, VaultError};
-use crate::search::index::Reader as SearchReader;
+use crate::search::index::{Reader as SearchReader, Sight};
 
 /// The route template, as scope of idempotency keys.
 pub(super) const ROUTE: &str = "/v1/documents";
@@ -263,6 +264,7 @@ pub(crate) async fn upload(
     responses(
         (status = 200, body = View),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
 pub(crate) async fn metadata(
@@ -273,23 +275,41 @@ pub(crate) async fn metadata(
     let (reader, id) = (reader.reads(), id.into_inner());
     let read = database.read::<_, DatabaseError, _>(move |tx| {
         Box::pin(async move {
-            let found = visible(tx, reader, id).await?;
+            let found = seen(tx, reader, id).await?;
             Ok((found, keeping::holds(tx, reader.authority, id).await?))
         })
     });
     let (found, holds) = read.await?;
-    let document = found.ok_or_else(|| Kind::NotFound.problem())?;
+    let document = found.document()?;
     Ok(web::Json(View { holds: holds.into_iter().map(Into::into).collect(), ..document.into() }))
 }
 
-/// The document, if the reader may see it: else it is as if it were not there.
-async fn visible(
-    tx: &mut Tx,
-    reader: SearchReader,
-    id: DocumentId,
-) -> Result<Option<Document>, DatabaseError> {
-    let found = documents::find(tx, reader.authority, id).await?;
-    Ok(found.filter(|document| reader.may_see(document.authority, &document.restriction)))
+/// What a reader sees at the address of a document.
+enum Seen {
+    Document(Box<Document>),
+    Erased,
+    Nothing,
+}
+
+impl Seen {
+    fn document(self) -> Result<Document, Problem> {
+        match self {
+            Self::Document(document) => Ok(*document),
+            Self::Erased => Err(Kind::Erased.problem()),
+            Self::Nothing => Err(Kind::NotFound.problem()),
+        }
+    }
+}
+
+/// The document, if the reader may see it: else it is as if it never was there.
+async fn seen(tx: &mut Tx, reader: SearchReader, id: DocumentId) -> Result<Seen, DatabaseError> {
+    if let Some(found) = documents::find(tx, reader.authority, id).await? {
+        let visible = reader.may_see(found.authority, &found.restriction);
+        return Ok(if visible { Seen::Document(Box::new(found)) } else { Seen::Nothing });
+    }
+    let erased = erasures::find(tx, reader.authority, id).await?;
+    let told = erased.is_some_and(|erased| !erased.restricted || reader.sight == Sight::All);
+    Ok(if told { Seen::Erased } else { Seen::Nothing })
 }
 
 /// The bytes of a document, or a range of them, as they came.
@@ -306,6 +326,7 @@ async fn visible(
         (status = 206, description = "The range", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 304, description = "The copy at hand is this one"),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
@@ -325,6 +346,7 @@ pub(crate) async fn content(
     responses(
         (status = 200, body = Text),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "It was not read yet, or could not be", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
@@ -366,14 +388,14 @@ async fn read_by(
     let reads = reader.reads();
     let work = receiver.database.write::<_, DatabaseError, _>(move |tx| {
         Box::pin(async move {
-            let found = visible(tx, reads, id).await?;
-            if found.is_some() {
+            let found = seen(tx, reads, id).await?;
+            if matches!(found, Seen::Document(_)) {
                 audit::append(tx, act).await?;
             }
             Ok(found)
         })
     });
-    work.await?.ok_or_else(|| Kind::NotFound.problem())
+    work.await?.document()
 }
 
 /// The answer to a new document. It depends on nothing but the row, so that it can be given again.

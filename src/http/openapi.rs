@@ -20,6 +20,7 @@ use super::{
         documents::marks::restrict,
         documents::marks::hold,
         documents::marks::lift,
+        documents::erase::erase,
         uploads::options,
         uploads::begin,
         uploads::status,

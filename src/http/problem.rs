@@ -48,6 +48,7 @@ problems! {
     RoleMissing          403 "role-missing"           "The token does not have the role this needs."
     // where
     NotFound             404 "not-found"              "There is nothing here."
+    Erased               410 "erased"                 "The document was erased."
     MethodNotAllowed     405 "method-not-allowed"     "The resource does not have this method."
     // evidence
     EmptyFile            422 "empty-file"             "The file is empty."
@@ -55,6 +56,8 @@ problems! {
     DigestMismatch       422 "digest-mismatch"        "The bytes do not have the digest that was sent with them."
     MediaTypeMismatch    415 "media-type-mismatch"    "The file is not what it was sent as."
     MediaTypeUnsupported 415 "media-type-unsupported" "Files of this type are not taken as evidence."
+    DocumentHeld         409 "document-held"          "A hold forbids to erase the document."
+    TermNotEnded         409 "term-not-ended"         "The term of the document has not ended."
     RangeNotSatisfiable  416 "range-not-satisfiable"  "The range lies outside the file."
     // resumable uploads
     TusVersion           412 "tus-version"            "Tus-Resumable does not name a version that is spoken here."
@@ -203,6 +206,19 @@ impl Problem {
         self
     }
 
+    /// What its answer carries.
+    pub(super) fn body(&self) -> Body {
+        Body {
+            kind: format!("{TYPE_BASE}{}", self.0.kind.name()),
+            title: self.0.kind.title(),
+            status: self.0.kind.status().as_u16(),
+            detail: self.0.detail.clone(),
+            rule: self.0.rule.clone(),
+            expected: self.0.expected.clone(),
+            got: self.0.got.clone(),
+        }
+    }
+
     /// A 500. `cause` goes to the log, not to the caller; it must not carry personal data.
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(cause = %chain(cause), "a request failed");
@@ -257,15 +273,7 @@ impl ResponseError for Problem {
         if let Some((name, value)) = &self.0.header {
             response.insert_header((name.clone(), value.as_str()));
         }
-        response.json(Body {
-            kind: format!("{TYPE_BASE}{}", self.0.kind.name()),
-            title: self.0.kind.title(),
-            status: status.as_u16(),
-            detail: self.0.detail.clone(),
-            rule: self.0.rule.clone(),
-            expected: self.0.expected.clone(),
-            got: self.0.got.clone(),
-        })
+        response.json(self.body())
     }
 }
 

@@ -23,6 +23,7 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::PUT, "/v1/documents/{id}/restriction", documents::marks::restrict),
         on(Method::POST, "/v1/documents/{id}/holds", documents::marks::hold),
         on(Method::POST, "/v1/documents/{id}/holds/{hold}/lift", documents::marks::lift),
+        on(Method::POST, "/v1/documents/{id}/erase", documents::erase::erase),
         // the same in several requests: tus 1.0
         on(Method::OPTIONS, "/v1/uploads", uploads::options),
         on(Method::POST, "/v1/uploads", uploads::begin),

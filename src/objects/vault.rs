@@ -198,6 +198,11 @@ impl Vault {
         Ok(self.0.keys.list(after, max).await?)
     }
 
+    /// Erases the keys of objects, durably: from now on nobody can read them, nor what hangs on them.
+    pub async fn erase_keys(&self, objects: Vec<ObjectId>) -> Result<(), VaultError> {
+        Ok(self.0.keys.delete(objects).await?)
+    }
+
     /// Removes an object that nothing refers to, whosever it was: its key, if it has one, and its bytes.
     pub async fn forget(&self, object: ObjectId) -> Result<(), VaultError> {
         self.0.keys.delete(vec![object]).await?;

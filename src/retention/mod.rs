@@ -1,11 +1,15 @@
-//! Retention: who may see a document from now on, and what forbids to erase it.
+//! Retention: who may see a document from now on, what forbids to erase it, and how it is erased.
 //!
-//! Each act is one transaction: rows, audit row, change for the index. Knows no HTTP and no SQL.
+//! Each act is one transaction: rows, audit row, change for the index. What an erasure has to remove elsewhere is done
+//! behind it, step by step (`finish`). Knows no HTTP and no SQL.
 
+mod erase;
+mod finish;
 mod marks;
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -16,6 +20,8 @@ use crate::domain::ids::DocumentId;
 use crate::domain::random::Random;
 use crate::search::index::Reader;
 
+pub use erase::Grounds;
+pub use finish::{EraseError, Eraser};
 pub use marks::{NotAReason, Reason};
 
 /// What decides about documents that are there. Clones share it.
@@ -29,6 +35,8 @@ pub struct Retention {
     pub random: Arc<dyn Random>,
     /// Told of each change for the index.
     pub index: Arc<Notify>,
+    /// Told of each erasure.
+    pub erased: Arc<Notify>,
 }
 
 /// Who acts, for rows and audit trail.
@@ -50,6 +58,18 @@ pub enum RetentionError {
     /// There is no such document, or hold, for the one who acts.
     #[error("there is no such document")]
     NotFound,
+    /// It is held.
+    #[error("the document is held: {holds} holds")]
+    Held {
+        /// How many forbid it.
+        holds: usize,
+    },
+    /// Its term has not ended.
+    #[error("the term of the document ends before {until}")]
+    TermNotEnded {
+        /// The first day on which it has.
+        until: Date,
+    },
     /// The database failed.
     #[error(transparent)]
     Database(#[from] DatabaseError),

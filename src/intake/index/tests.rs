@@ -43,6 +43,9 @@ impl SearchBackend for Dies {
     fn clear(&self) -> Result<(), IndexError> {
         self.0.clear()
     }
+    fn purge(&self, gone: &[DocumentId]) -> Result<(), IndexError> {
+        self.0.purge(gone)
+    }
     fn rest(&self) -> Result<(), IndexError> {
         self.0.rest()
     }

@@ -216,6 +216,10 @@ pub trait SearchBackend: Send + Sync {
     /// Forgets everything; the mark is [`Mark::NOTHING`] then.
     fn clear(&self) -> Result<(), IndexError>;
 
+    /// Removes from the files what is left of documents that a committed change has removed. `Ok`: no posting and no
+    /// term of them is in any file.
+    fn purge(&self, gone: &[DocumentId]) -> Result<(), IndexError>;
+
     /// Gives back what is only needed for writing; the next `apply` takes it again.
     fn rest(&self) -> Result<(), IndexError>;
 }

@@ -12,6 +12,7 @@ use super::graded::Constant;
 use super::schema::{Fields, schema};
 use super::writer::Writer;
 use super::{Applied, Change, Found, IndexError, Mark, Question, SearchBackend};
+use crate::domain::ids::DocumentId;
 
 /// What the writer may take while it is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +81,12 @@ impl SearchBackend for TantivyBackend {
     fn clear(&self) -> Result<(), IndexError> {
         self.writer.clear()?;
         Ok(self.reader.reload()?)
+    }
+
+    fn purge(&self, gone: &[DocumentId]) -> Result<(), IndexError> {
+        self.writer.purge(gone)?;
+        self.reader.reload()?;
+        self.writer.collect_garbage()
     }
 
     fn rest(&self) -> Result<(), IndexError> {

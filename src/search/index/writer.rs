@@ -4,12 +4,17 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tantivy::index::SegmentId;
 use tantivy::indexer::{IndexWriterOptions, UserOperation};
-use tantivy::{Index, IndexWriter, TantivyDocument, Term};
+use tantivy::merge_policy::NoMergePolicy;
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::schema::{Fields, entries};
 use super::{Applied, Change, IndexError, Mark, TantivyLimits};
 use crate::domain::ids::DocumentId;
+
+/// How often segments are written anew for one purge; a second time is needed only if deletions came late.
+const PURGE_ROUNDS: usize = 3;
 
 /// The one writer of an index, open while there is something to write.
 pub(super) struct Writer {
@@ -68,6 +73,54 @@ impl Writer {
         let mut open = self.lock();
         self.writer(&mut open)?.delete_all_documents()?;
         self.commit(&mut open, Mark::NOTHING)
+    }
+
+    /// See [`super::SearchBackend::purge`]: writes each segment anew that has something of these documents.
+    pub(super) fn purge(&self, gone: &[DocumentId]) -> Result<(), IndexError> {
+        let mut open = self.lock();
+        // A merge that runs would carry them into another segment.
+        if let Some(writer) = open.take() {
+            writer.wait_merging_threads()?;
+        }
+        for _ in 0..PURGE_ROUNDS {
+            let segments = self.segments_with(gone)?;
+            if segments.is_empty() {
+                return Ok(());
+            }
+            let writer = self.writer(&mut open)?;
+            writer.set_merge_policy(Box::new(NoMergePolicy));
+            for segment in segments {
+                writer.merge(&[segment]).wait()?;
+            }
+            if let Some(writer) = open.take() {
+                writer.wait_merging_threads()?;
+            }
+        }
+        Err(IndexError::Engine("documents that were removed are still in the index".to_owned()))
+    }
+
+    /// Removes files that no segment uses any more.
+    pub(super) fn collect_garbage(&self) -> Result<(), IndexError> {
+        let mut open = self.lock();
+        self.writer(&mut open)?.garbage_collect_files().wait()?;
+        Ok(())
+    }
+
+    /// Segments whose dictionary still has one of the documents: the terms of a deleted document stay in its segment.
+    fn segments_with(&self, gone: &[DocumentId]) -> Result<Vec<SegmentId>, IndexError> {
+        let reader: IndexReader =
+            self.index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        let mut found = Vec::new();
+        for segment in reader.searcher().segment_readers() {
+            let documents = segment.inverted_index(self.fields.document)?;
+            for document in gone {
+                if documents.terms().get(document.as_bytes())?.is_some() {
+                    found.push(segment.segment_id());
+                    break;
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// Ends merges and gives the writer back.
