@@ -31,6 +31,8 @@ section! {
         head_seconds: u64 = 10,
         /// Time a body may stand still.
         body_idle_seconds: u64 = 20,
+        /// What a body must bring on the average, once it was waited for that long.
+        body_bytes_per_second_min: u64 = 512,
         /// Time an idle connection is kept.
         keep_alive_seconds: u64 = 5,
         /// Time accepted requests have to finish in at shutdown.

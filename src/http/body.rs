@@ -1,5 +1,5 @@
-//! Bodies: what is accepted as JSON, query and path, and how what is not becomes a problem; the time-out of a body
-//! that stands still.
+//! Bodies: what is accepted as JSON, query and path, and how what is not becomes a problem; the time-outs of a body
+//! that stands still or crawls.
 
 use std::cell::Cell;
 use std::future::Future as _;
@@ -131,36 +131,78 @@ impl BrokenBy {
     }
 }
 
-/// Lets the body of `request` fail once nothing of it has come for `idle`.
-pub(crate) fn limit_idle(request: &mut ServiceRequest, idle: Duration) {
+/// How slow a sender may be. Only time in which a body is waited for counts, not time the server takes itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// How long a body may stand still.
+    pub idle: Duration,
+    /// What it must bring on the average, once it was waited for as long as it may stand still.
+    pub bytes_per_second_min: u64,
+}
+
+impl Pace {
+    fn is_kept(self, came: u64, waited: Duration) -> bool {
+        let due_ms = waited.saturating_sub(self.idle).as_millis();
+        u128::from(came) * 1000 >= due_ms * u128::from(self.bytes_per_second_min)
+    }
+}
+
+/// Lets the body of `request` fail once it does not keep the pace.
+pub(crate) fn limit_pace(request: &mut ServiceRequest, pace: Pace) {
     match request.take_payload() {
         dev::Payload::None => {}
         payload => {
-            let stream =
-                Idle { payload, idle, timer: Box::pin(tokio::time::sleep_until(Instant::now() + idle)) };
+            let timer = Box::pin(tokio::time::sleep_until(Instant::now() + pace.idle));
+            let stream = Paced { payload, pace, timer, since: None, waited: Duration::ZERO, came: 0 };
             request.set_payload(dev::Payload::Stream { payload: Box::pin(stream) });
         }
     }
 }
 
-struct Idle {
+struct Paced {
     payload: dev::Payload,
-    idle: Duration,
+    pace: Pace,
     timer: Pin<Box<Sleep>>,
+    /// Since when the next bytes are waited for, if they are.
+    since: Option<Instant>,
+    waited: Duration,
+    came: u64,
 }
 
-impl Stream for Idle {
+impl Stream for Paced {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        let slow = || Some(Err(PayloadError::Io(std::io::Error::from(std::io::ErrorKind::TimedOut))));
         if let Poll::Ready(item) = Pin::new(&mut this.payload).poll_next(context) {
-            this.timer.as_mut().reset(Instant::now() + this.idle);
-            return Poll::Ready(item);
+            if let Some(since) = this.since.take() {
+                this.waited += since.elapsed();
+            }
+            let Some(Ok(bytes)) = &item else { return Poll::Ready(item) };
+            this.came += bytes.len() as u64;
+            return Poll::Ready(if this.pace.is_kept(this.came, this.waited) { item } else { slow() });
         }
-        this.timer.as_mut().poll(context).map(|()| {
-            let slow = std::io::Error::from(std::io::ErrorKind::TimedOut);
-            Some(Err(PayloadError::Io(slow)))
-        })
+        if this.since.is_none() {
+            let now = Instant::now();
+            this.since = Some(now);
+            this.timer.as_mut().reset(now + this.pace.idle);
+        }
+        this.timer.as_mut().poll(context).map(|()| slow())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_kept_on_the_average_behind_the_time_a_body_may_stand_still() {
+        let pace = Pace { idle: Duration::from_secs(20), bytes_per_second_min: 500 };
+        let kept = |came, seconds| pace.is_kept(came, Duration::from_secs(seconds));
+        assert!(kept(0, 0) && kept(0, 20) && kept(500, 21) && kept(5000, 30));
+        assert!(!kept(0, 21) && !kept(499, 21) && !kept(4999, 30));
+        let any = Pace { bytes_per_second_min: 0, ..pace };
+        assert!(any.is_kept(0, Duration::from_secs(3600)));
     }
 }

@@ -3,7 +3,7 @@
 //! The log and the counters know the route template, never path values, query, tokens or names.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,11 +12,12 @@ use actix_web::http::header::{
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage as _, web};
+use actix_web::{Error, HttpMessage as _, ResponseError as _, web};
 use tracing::Instrument as _;
 
 use super::body;
 use super::metrics::{Metrics, method_label};
+use super::problem::Kind;
 use super::uploads;
 use crate::domain::random::{self, Random};
 
@@ -31,8 +32,8 @@ pub(crate) struct Observer {
     pub random: Arc<dyn Random>,
     /// Counts.
     pub metrics: web::Data<Metrics>,
-    /// How long a body may stand still.
-    pub body_idle: Duration,
+    /// How slow a body may be.
+    pub pace: body::Pace,
     /// Whether people come by https only.
     pub https: bool,
 }
@@ -61,15 +62,21 @@ pub(crate) async fn observe(
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let started = Instant::now();
     let Some(observer) = request.app_data::<web::Data<Observer>>().cloned() else {
-        return next.call(request).await;
+        return Ok(next.call(request).await?.map_into_left_body());
     };
     let id = RequestId::of(request.headers(), observer.random.as_ref());
     request.extensions_mut().insert(id.clone());
-    body::limit_idle(&mut request, observer.body_idle);
+    body::limit_pace(&mut request, observer.pace);
     let method = method_label(request.method());
     let in_flight = observer.metrics.begin();
     let span = tracing::info_span!("request", request_id = %id.0);
-    let mut response = next.call(request).instrument(span).await?;
+    let mut response = match given_twice(request.headers()) {
+        None => next.call(request).instrument(span).await?.map_into_left_body(),
+        Some(name) => {
+            let problem = Kind::MalformedRequest.problem().detail(format!("{name} was given twice"));
+            request.into_response(problem.error_response()).map_into_right_body()
+        }
+    };
     drop(in_flight);
     let status = response.status().as_u16();
     let route = response.request().match_pattern().unwrap_or_else(|| UNMATCHED.to_owned());
@@ -85,6 +92,22 @@ pub(crate) async fn observe(
         response.headers_mut().insert(REQUEST_ID, value);
     }
     Ok(response)
+}
+
+/// A header that must stand in a head once and stands there more often: what is in front of this server may have gone
+/// by the one and this server by the other.
+fn given_twice(headers: &HeaderMap) -> Option<&'static str> {
+    const ONCE: [&str; 8] = [
+        "authorization",
+        "content-type",
+        "content-disposition",
+        "content-encoding",
+        "idempotency-key",
+        "range",
+        "if-range",
+        "x-request-id",
+    ];
+    ONCE.into_iter().find(|name| headers.get_all(*name).nth(1).is_some())
 }
 
 /// Headers that an answer has unless its handler said otherwise.

@@ -75,7 +75,10 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let observer = web::Data::new(Observer {
         random: Arc::clone(&shared.random),
         metrics: metrics.clone(),
-        body_idle: Duration::from_secs(http.body_idle_seconds),
+        pace: body::Pace {
+            idle: Duration::from_secs(http.body_idle_seconds),
+            bytes_per_second_min: http.body_bytes_per_second_min,
+        },
         https: config.public_url.as_str().starts_with("https://"),
     });
     let tokens = web::Data::new(shared.tokens);

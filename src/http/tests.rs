@@ -73,11 +73,16 @@ fn tokens() -> Tokens {
 
 async fn answer(
     request: TestRequest,
-    body_idle: Duration,
+    idle: Duration,
 ) -> (ServiceResponse<impl actix_web::body::MessageBody>, web::Data<Metrics>) {
     let metrics = web::Data::new(Metrics::new().unwrap());
     let random = Arc::new(SeededRandom::new(1));
-    let observer = Observer { random, metrics: metrics.clone(), body_idle, https: true };
+    let observer = Observer {
+        random,
+        metrics: metrics.clone(),
+        pace: body::Pace { idle, bytes_per_second_min: 1 },
+        https: true,
+    };
     let app = App::new()
         .app_data(web::Data::new(observer))
         .app_data(web::Data::new(tokens()))
@@ -249,7 +254,8 @@ async fn a_body_that_stands_still_is_given_up() {
     let stalled = stream::iter([Ok(Bytes::from_static(b"{"))]);
     let stalled = futures_util::StreamExt::chain(stalled, stream::pending());
     request.set_payload(actix_web::dev::Payload::Stream { payload: Box::pin(stalled) });
-    body::limit_idle(&mut request, Duration::from_millis(10));
+    let pace = body::Pace { idle: Duration::from_millis(10), bytes_per_second_min: 1 };
+    body::limit_pace(&mut request, pace);
     let mut payload = request.into_parts().1;
     let first = futures_util::StreamExt::next(&mut payload).await.unwrap();
     assert_eq!(first.unwrap(), "{");

@@ -62,7 +62,9 @@ pub enum FieldError {
         got: usize,
     },
     /// The text is more than a line.
-    #[error("{name} has a control character at position {position}")]
+    #[error(
+        "{name} has a control character, or one that overrides the direction of reading, at position {position}"
+    )]
     Control {
         /// Its name.
         name: &'static str,
@@ -103,7 +105,7 @@ impl Line {
 
     fn parse(name: &'static str, text: &str, max: usize) -> Result<Option<Self>, FieldError> {
         let text: String = text.trim().nfc().collect();
-        if let Some(at) = text.chars().position(char::is_control) {
+        if let Some(at) = text.chars().position(|c| c.is_control() || overrides_direction(c)) {
             return Err(FieldError::Control { name, position: at + 1 });
         }
         match text.chars().count() {
@@ -132,7 +134,12 @@ impl FileName {
 }
 
 const fn turns_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}') || overrides_direction(c)
+}
+
+/// Embeddings, overrides and isolates: with them a line can be made to read as another one.
+const fn overrides_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl Fields {
@@ -221,6 +228,8 @@ mod tests {
             ("titel", "x", "titel"),
             ("title", long.as_str(), "title"),
             ("title", "a\nb", "title"),
+            ("title", "Rechnung \u{202e}fdp", "title"),
+            ("reference", "StA \u{2066}12", "reference"),
             ("date", "2023-02-29", "date"),
             ("date", "29.02.2024", "date"),
             ("date", "2024-02-29T00:00", "date"),

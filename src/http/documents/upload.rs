@@ -1,11 +1,15 @@
 //! An upload out of a request: the body itself, or the one part of a form that is a file.
 
+use std::cell::Cell;
+use std::rc::Rc;
+
 use actix_multipart::{Field, Multipart, MultipartError};
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 
 use super::super::digest;
 use super::super::problem::{Kind, Problem};
@@ -20,6 +24,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const KEY_CHARS_MAX: usize = 255;
 /// The longest text of a field in a form, in bytes.
 const FIELD_BYTES_MAX: usize = 8 * 1024;
+/// Bytes of a form that may be read without a part, or bytes of one, coming out of them.
+const SWALLOWED_BYTES_MAX: usize = 256 * 1024;
 /// Parts of a form that are read.
 const PARTS_MAX: usize = 32;
 /// A line's end, then more line feeds than a boundary has characters (RFC 2046: 70, and two hyphens and a line's end).
@@ -112,10 +118,13 @@ async fn from_form(
         return Err(problem.detail("in a form the digest stands in the head of the part that is the file"));
     }
     // At the end of a body that was cut within a boundary the parser waits for ever; this lets it see that it was.
-    let mut form = Multipart::new(headers, payload.chain(stream::iter([Ok(Bytes::from_static(PADDING))])));
+    let body = payload.chain(stream::iter([Ok(Bytes::from_static(PADDING))]));
+    let swallowed = Swallowed::default();
+    let mut form = Multipart::new(headers, swallowed.watch(body));
     let (mut uploaded, mut parts) = (None, 0);
     while let Some(part) = form.next().await {
         let part = part.map_err(|error| broken(&error))?;
+        swallowed.nothing();
         parts += 1;
         if parts > PARTS_MAX {
             return Err(malformed("the form has too many parts"));
@@ -123,7 +132,7 @@ async fn from_form(
         let name = part.name().unwrap_or_default().to_owned();
         let file_name = part.content_disposition().and_then(disposition::name_in);
         if file_name.is_none() && name != CONTENT {
-            fields.take(&name, &text_of(part).await?)?;
+            fields.take(&name, &text_of(part, &swallowed).await?)?;
             continue;
         }
         if uploaded.is_some() {
@@ -135,14 +144,16 @@ async fn from_form(
             length: None,
             digests: digest::sent(part.headers())?,
         };
-        uploaded = Some(receiver.take_in(sender.authority, claims, part).await?);
+        let pieces = part.inspect(|_| swallowed.nothing());
+        uploaded = Some(receiver.take_in(sender.authority, claims, pieces).await?);
     }
     uploaded.ok_or_else(|| malformed("the form has no file"))
 }
 
-async fn text_of(mut part: Field) -> Result<String, Problem> {
+async fn text_of(mut part: Field, swallowed: &Swallowed) -> Result<String, Problem> {
     let mut text = Vec::new();
     while let Some(piece) = part.next().await {
+        swallowed.nothing();
         text.extend_from_slice(&piece.map_err(|error| broken(&error))?);
         if text.len() > FIELD_BYTES_MAX {
             return Err(malformed("a field of the form is too long"));
@@ -151,8 +162,34 @@ async fn text_of(mut part: Field) -> Result<String, Problem> {
     String::from_utf8(text).map_err(|_| malformed("a field of the form is not UTF-8"))
 }
 
+/// Bytes that the parser of a form has taken and not given out. It keeps what may be the head of a part, or a line
+/// before the first one, until it sees the end of it: without a bound a body could make it keep all of its bytes.
+#[derive(Default)]
+struct Swallowed(Rc<Cell<usize>>);
+
+impl Swallowed {
+    /// The parser has given something out.
+    fn nothing(&self) {
+        self.0.set(0);
+    }
+
+    /// The body as the parser reads it: it ends where too much of it was swallowed.
+    fn watch<B: Stream<Item = Result<Bytes, PayloadError>> + 'static>(
+        &self,
+        body: B,
+    ) -> impl Stream<Item = Result<Bytes, PayloadError>> + use<B> {
+        let swallowed = Rc::clone(&self.0);
+        body.map(move |piece| {
+            let piece = piece?;
+            swallowed.set(swallowed.get() + piece.len());
+            if swallowed.get() > SWALLOWED_BYTES_MAX { Err(PayloadError::Overflow) } else { Ok(piece) }
+        })
+    }
+}
+
 fn broken(error: &MultipartError) -> Problem {
     match error {
+        MultipartError::Payload(PayloadError::Overflow) => malformed("the head of a part is too long"),
         MultipartError::Payload(error) => super::super::body::payload(error),
         MultipartError::Incomplete => Kind::BodyIncomplete.problem(),
         _ => malformed("the form is not well formed"),
