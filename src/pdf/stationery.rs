@@ -42,9 +42,9 @@ type Standing = (Weight, u32, String);
 /// Units on each side of an emblem's square; outlines are rounded to them, which is finer than any printer.
 pub(super) const EMBLEM_UNITS: f32 = 1000.0;
 
-/// A drawing in one colour, as outlines within a square.
+/// A drawing in one colour, as one outline within a square.
 pub struct Emblem {
-    outlines: Vec<Path>,
+    outline: Path,
 }
 
 /// Why the stationery cannot be used.
@@ -56,6 +56,9 @@ pub enum StationeryError {
     /// The emblem is not an SVG that can be read.
     #[error("the emblem is not a usable SVG: {0}")]
     Emblem(#[from] usvg::Error),
+    /// The emblem has no filled outline.
+    #[error("the emblem has nothing in it that is filled")]
+    Empty,
 }
 
 impl Stationery {
@@ -101,34 +104,36 @@ impl Stationery {
 
 impl Emblem {
     /// Takes the filled outlines of an SVG drawing; colours, strokes and effects are left out.
-    pub fn from_svg(svg: &str) -> Result<Self, usvg::Error> {
+    /// They become one: where they overlap they must turn the same way, as in any drawing of one colour.
+    pub fn from_svg(svg: &str) -> Result<Self, StationeryError> {
         let tree = usvg::Tree::from_str(svg, &usvg::Options::default())?;
         let side = tree.size().width().max(tree.size().height());
-        let mut outlines = Vec::new();
-        collect(tree.root(), EMBLEM_UNITS / side, &mut outlines);
-        Ok(Self { outlines })
+        let mut builder = PathBuilder::new();
+        collect(tree.root(), EMBLEM_UNITS / side, &mut builder);
+        Ok(Self { outline: builder.finish().ok_or(StationeryError::Empty)? })
     }
 
-    pub(super) fn outlines(&self) -> &[Path] {
-        &self.outlines
+    pub(super) const fn outline(&self) -> &Path {
+        &self.outline
     }
 }
 
-fn collect(group: &usvg::Group, scale: f32, outlines: &mut Vec<Path>) {
+fn collect(group: &usvg::Group, scale: f32, builder: &mut PathBuilder) {
     for node in group.children() {
         match node {
-            usvg::Node::Group(group) => collect(group, scale, outlines),
+            usvg::Node::Group(group) => collect(group, scale, builder),
             usvg::Node::Path(path) if path.fill().is_some() => {
                 let to_square = path.abs_transform().post_scale(scale, scale);
-                outlines.extend(path.data().clone().transform(to_square).and_then(|path| outline(&path)));
+                if let Some(path) = path.data().clone().transform(to_square) {
+                    outline(&path, builder);
+                }
             }
             _ => {}
         }
     }
 }
 
-fn outline(path: &usvg::tiny_skia_path::Path) -> Option<Path> {
-    let mut builder = PathBuilder::new();
+fn outline(path: &usvg::tiny_skia_path::Path, builder: &mut PathBuilder) {
     for segment in path.segments() {
         match segment {
             PathSegment::MoveTo(p) => builder.move_to(p.x.round(), p.y.round()),
@@ -140,7 +145,6 @@ fn outline(path: &usvg::tiny_skia_path::Path) -> Option<Path> {
             PathSegment::Close => builder.close(),
         }
     }
-    builder.finish()
 }
 
 #[cfg(test)]
@@ -148,16 +152,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_emblem_has_outlines_and_the_fonts_load() {
+    fn the_fonts_and_the_emblem_load() {
         let stationery = Stationery::load().unwrap();
-        assert!(!stationery.emblem().outlines().is_empty());
         assert!(stationery.face(Weight::Bold).shape("Geburtsurkunde").is_ok());
     }
 
     #[test]
     fn a_broken_font_or_emblem_is_an_error() {
         assert_eq!(Face::load(b"no font").err(), Some(NotAFont));
-        assert!(Emblem::from_svg("<svg").is_err());
+        assert!(matches!(Emblem::from_svg("<svg"), Err(StationeryError::Emblem(_))));
+        let empty = r#"<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>"#;
+        assert!(matches!(Emblem::from_svg(empty), Err(StationeryError::Empty)));
     }
 
     #[test]

@@ -36,8 +36,17 @@ pub(crate) fn signing_certificate_v2(certificate: &Certificate) -> Vec<u8> {
     encoded
 }
 
+/// What a CMS says of its first (only) signer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// The signature value.
+    pub(crate) signature_value: Vec<u8>,
+    /// The message digest that the signed attributes hold.
+    pub(crate) message_digest: Vec<u8>,
+}
+
 /// Signs the byte range's digest; gives the whole `ContentInfo` in DER, without unsigned attributes.
-pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<Vec<u8>, SealError> {
+pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<(Vec<u8>, Said), SealError> {
     let chain = signer.chain();
     let own = chain.own()?;
     let signed = SetOfVec::try_from(vec![
@@ -46,6 +55,7 @@ pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<Vec<u8>, Seal
         attribute(oids::SIGNING_CERTIFICATE_V2, Any::from_der(&signing_certificate_v2(own))?)?,
     ])?;
     let signature = signer.sign(&signed.to_der()?)?;
+    let said = Said { signature_value: signature.clone(), message_digest: digest.as_bytes().to_vec() };
     let tbs = &own.parsed().tbs_certificate;
     let sid = IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
     let info = SignerInfo {
@@ -57,7 +67,7 @@ pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<Vec<u8>, Seal
         signature: OctetString::new(signature)?,
         unsigned_attrs: None,
     };
-    encode(&signed_data(info, chain)?)
+    Ok((encode(&signed_data(info, chain)?)?, said))
 }
 
 fn signed_data(info: SignerInfo, chain: &Chain) -> Result<SignedData, SealError> {
@@ -84,18 +94,14 @@ fn decode(cms: &[u8]) -> Result<(SignedData, SignerInfo), SealError> {
     Ok((data, info))
 }
 
-/// The signature value of the first (only) signer.
-pub(crate) fn signature_value(cms: &[u8]) -> Result<Vec<u8>, SealError> {
-    Ok(decode(cms)?.1.signature.as_bytes().to_vec())
-}
-
-/// The message digest that the signed attributes hold.
-pub(crate) fn message_digest(cms: &[u8]) -> Result<Vec<u8>, SealError> {
+/// Reads what a kept CMS says.
+pub(crate) fn said(cms: &[u8]) -> Result<Said, SealError> {
     let (_, info) = decode(cms)?;
+    let signature_value = info.signature.as_bytes().to_vec();
     let attributes = info.signed_attrs.ok_or(SealError::NoSignerInfo)?;
     let found = attributes.iter().find(|a| a.oid == oids::MESSAGE_DIGEST);
     let value = found.and_then(|a| a.values.iter().next()).ok_or(SealError::NoSignerInfo)?;
-    Ok(value.value().to_vec())
+    Ok(Said { signature_value, message_digest: value.value().to_vec() })
 }
 
 /// The same CMS with `proof` as unsigned attribute of the signer.

@@ -94,6 +94,8 @@ pub struct Prepared {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     cms: Vec<u8>,
+    /// What stands in it, read once.
+    said: cms::Said,
 }
 
 /// Adds the signature revision to a composed PDF. Pure: same input, same bytes.
@@ -127,7 +129,8 @@ impl Prepared {
     /// certificates; [`SignerError::Signing`]: the key did not sign.
     pub fn sign(&self, signer: &dyn Signer) -> Result<Signature, SealError> {
         signer.chain().valid_at(self.signing_time)?;
-        Ok(Signature { cms: cms::sign(&self.digest, signer)? })
+        let (cms, said) = cms::sign(&self.digest, signer)?;
+        Ok(Signature { cms, said })
     }
 
     /// `SHA-256(byte range digest ‖ SHA-256(signature value))`: what the log's leaf commits to.
@@ -136,7 +139,7 @@ impl Prepared {
     /// [`SealError::OtherFile`] if `signature` was made for another file.
     pub fn seal_digest(&self, signature: &Signature) -> Result<Sha256, SealError> {
         self.belongs(signature)?;
-        Ok(seal_digest(&self.digest, &cms::signature_value(&signature.cms)?))
+        Ok(seal_digest(&self.digest, &signature.said.signature_value))
     }
 
     /// Fills the hole: the signature, with the log's proof as unsigned attribute. Gives revision 1.
@@ -153,7 +156,7 @@ impl Prepared {
     }
 
     fn belongs(&self, signature: &Signature) -> Result<(), SealError> {
-        let got = cms::message_digest(&signature.cms)?;
+        let got = &signature.said.message_digest;
         if got != self.digest.as_bytes() {
             return Err(SealError::OtherFile { expected: self.digest, got: hex::encode(got) });
         }
@@ -167,8 +170,8 @@ impl Signature {
     /// # Errors
     /// [`SealError::Encoding`], [`SealError::NoSignerInfo`] if it is none.
     pub fn from_der(cms: Vec<u8>) -> Result<Self, SealError> {
-        cms::signature_value(&cms)?;
-        Ok(Self { cms })
+        let said = cms::said(&cms)?;
+        Ok(Self { cms, said })
     }
 
     /// The CMS in DER, for the row.
