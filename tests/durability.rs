@@ -11,6 +11,7 @@ use stammbuch::domain::digest::Sha256;
 
 use crate::actors::ServerProcess;
 use crate::actors::place::Place;
+pub use kill::nothing_is_orphaned;
 use trace::{Call, calls};
 
 const TRACED: &str = "trace=fsync,fdatasync,rename,renameat,renameat2,link,linkat,write,writev,pwrite64,pwritev,sendto,sendmsg";
@@ -137,12 +138,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn fifty_kills_lose_and_double_nothing() {
+fn kills_at_random_times_lose_and_double_nothing() {
     let seed = kill::seed();
     eprintln!("seed {seed} ({} sets another)", kill::SEED);
     let mut place = Place::new(|_| {});
     let mut sent = Vec::new();
-    for round in 0..kill::ROUNDS {
+    for round in 0..kill::rounds(&place) {
         let server = ServerProcess::on(place);
         kill::check_and_complete(&server, &mut sent);
         sent.extend(kill::uploads_until_killed(&server, seed, round));

@@ -32,6 +32,8 @@ mod erasure;
 #[cfg(test)]
 mod extraction;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod issue;

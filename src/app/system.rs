@@ -11,9 +11,11 @@ use crate::domain::random::Random;
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    /// In whole microseconds, as they are stored: what is answered now is what is read back later.
     #[expect(clippy::disallowed_methods, reason = "the one place that takes the time from the machine")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let now = Timestamp::now();
+        Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now)
     }
 }
 

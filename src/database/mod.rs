@@ -29,6 +29,7 @@ pub mod log;
 mod migrate;
 pub mod orders;
 mod postgres;
+mod presence;
 mod row;
 mod sqlite;
 #[cfg(test)]
@@ -127,9 +128,10 @@ impl Database {
         }
     }
 
-    /// Whether the database answers a read.
+    /// Whether the database answers a read and lets itself be written: a lock that another program holds shows here.
     pub async fn ping(&self) -> Result<(), DatabaseError> {
-        self.read(|tx| Box::pin(async move { sql("SELECT 1 AS one").one(tx).await.map(drop) })).await
+        self.read(|tx| Box::pin(async move { sql("SELECT 1 AS one").one(tx).await.map(drop) })).await?;
+        self.write(|tx| Box::pin(async move { sql("SELECT 1 AS one").one(tx).await.map(drop) })).await
     }
 
     /// Leaves nothing of rows that were deleted or changed in the database's own files, as far as it can.

@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::DatabaseError;
 use super::migrate::{self, Schema};
+use super::presence::Presence;
 use super::tx::{Link, Tx, sql};
 use super::work::{Answer, Work};
 
@@ -82,8 +83,9 @@ impl Sqlite {
         let mut link = connect_patiently(&options, busy).await?;
         migrate::sqlite(&mut link, schema).await?;
         let (queue, works) = mpsc::channel(QUEUE_MAX);
-        start_writer(write_until_closed(link, options.clone(), works))?;
-        Ok(Self { queue, readers: Readers::new(options.pragma("query_only", "ON")) })
+        let presence = Presence::of(path)?;
+        start_writer(write_until_closed(link, options.clone(), presence.clone(), works))?;
+        Ok(Self { queue, readers: Readers::new(options.pragma("query_only", "ON"), presence) })
     }
 
     /// Hands a work to the writer; its caller hears from it after the commit.
@@ -152,6 +154,7 @@ fn start_writer(writing: impl Future<Output = ()> + Send + 'static) -> Result<()
 async fn write_until_closed(
     link: SqliteConnection,
     options: SqliteConnectOptions,
+    presence: Presence,
     mut queue: mpsc::Receiver<Message>,
 ) {
     let mut tx = Tx::new(Link::Sqlite(Box::new(link)));
@@ -164,9 +167,15 @@ async fn write_until_closed(
             }
             Message::Scrub(done) => afterwards.scrubs.push(done),
             Message::Work(first) => {
-                if let Err(error) = commit_together(&mut tx, first, &mut queue, &mut afterwards).await {
+                let done = commit_together(&mut tx, first, &presence, &mut queue, &mut afterwards).await;
+                if let Err(error) = done {
                     tracing::warn!(%error, "a group commit failed; its works were rolled back");
-                    tx = reopened(tx, &options).await;
+                    // What is opened must be the same file; the connection to it outlives its absence.
+                    if presence.check().is_ok() {
+                        tx = reopened(tx, &options).await;
+                    } else {
+                        let _ = control(&mut tx, "ROLLBACK").await;
+                    }
                 }
             }
         }
@@ -208,14 +217,20 @@ async fn scrub(tx: &mut Tx) -> Result<(), DatabaseError> {
 }
 
 /// Runs `first` and what is queued behind it in one transaction, each work in a savepoint of its own, and answers
-/// all of them after the commit. `Err`: nothing of this transaction was kept, and every caller was told.
+/// all of them after the commit. `Err`: nothing of this transaction was kept, and every caller was told; or it went
+/// into a file that is not there any more.
 async fn commit_together(
     tx: &mut Tx,
     first: Box<dyn Work>,
+    presence: &Presence,
     queue: &mut mpsc::Receiver<Message>,
     afterwards: &mut Afterwards,
 ) -> Result<(), DatabaseError> {
-    if let Err(error) = control(tx, "BEGIN IMMEDIATE; SAVEPOINT work").await {
+    let begun = match presence.check() {
+        Ok(()) => control(tx, "BEGIN IMMEDIATE; SAVEPOINT work").await,
+        gone => gone,
+    };
+    if let Err(error) = begun {
         first.refuse(error.clone());
         refuse_waiting(queue, afterwards, &error);
         return Err(error);
@@ -236,6 +251,7 @@ async fn commit_together(
             work.refuse(error.clone());
         }
     }
+    let outcome = outcome.and_then(|()| presence.check());
     for (answer, own) in answers {
         answer(outcome.clone().and(own));
     }
@@ -317,6 +333,7 @@ async fn control(tx: &mut Tx, text: &'static str) -> Result<(), DatabaseError> {
 /// Connections that only read, opened as they are needed.
 struct Readers {
     options: Box<SqliteConnectOptions>,
+    presence: Presence,
     permits: Semaphore,
     idle: Mutex<Vec<Tx>>,
 }
@@ -329,9 +346,10 @@ pub(super) struct Reader<'d> {
 }
 
 impl Readers {
-    fn new(options: SqliteConnectOptions) -> Self {
+    fn new(options: SqliteConnectOptions, presence: Presence) -> Self {
         Self {
             options: Box::new(options),
+            presence,
             permits: Semaphore::new(READERS_MAX),
             idle: Mutex::new(Vec::new()),
         }
@@ -339,6 +357,7 @@ impl Readers {
 
     async fn take(&self) -> Result<Reader<'_>, DatabaseError> {
         let permit = self.permits.acquire().await.map_err(|_| DatabaseError::Closed)?;
+        self.presence.check()?;
         let idle = self.lock().pop();
         let mut tx = match idle {
             Some(tx) => tx,

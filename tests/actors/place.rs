@@ -44,7 +44,7 @@ impl Place {
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
-        let databases = Databases::make();
+        let databases = Databases::make(found);
         if let Some(databases) = &databases {
             databases.configure(&mut config);
         }
@@ -66,7 +66,9 @@ impl Place {
             }));
         }
         change(&mut config);
-        found(&config);
+        if !databases.as_ref().is_some_and(|databases| databases.serve(&config)) {
+            found(&config);
+        }
         std::fs::write(folder.path().join("site.toml"), toml::to_string_pretty(&config).unwrap()).unwrap();
         Self { folder: Some(folder), config, url: String::new(), databases }
     }
@@ -202,5 +204,7 @@ fn found(config: &Config) {
         });
         made.await.unwrap();
         database.close().await;
+        let keystore = Database::open_keystore(&config.database_url(&config.keystore.url)).await.unwrap();
+        keystore.close().await;
     });
 }

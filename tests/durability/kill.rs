@@ -12,8 +12,6 @@ use crate::actors::place::Place;
 use crate::actors::speak::Actor;
 use crate::census;
 
-/// Rounds of the usual run.
-pub const ROUNDS: u64 = 50;
 /// Connections that upload at the same time.
 const CONNECTIONS: u64 = 4;
 /// Names the seed of the moments and the sizes.
@@ -31,6 +29,16 @@ pub struct Upload {
 #[expect(clippy::disallowed_methods, reason = "one variable repeats a run of this test")]
 pub fn seed() -> u64 {
     std::env::var(SEED).ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}
+
+/// Rounds of a run: fewer on PostgreSQL, where a start takes longer, and more in the long form.
+#[expect(clippy::disallowed_methods, reason = "one variable chooses the long form")]
+pub fn rounds(place: &Place) -> u64 {
+    match (std::env::var("STAMMBUCH_LONG").ok(), place.on_postgres()) {
+        (Some(_), _) => 200,
+        (None, None) => 50,
+        (None, Some(_)) => 20,
+    }
 }
 
 fn draw(seed: u64, what: &str, number: u64, below: u64) -> u64 {
@@ -131,11 +139,17 @@ pub fn nothing_else_is_there(place: &Place, sent: &[Upload]) {
     let count = sent.len() as u64;
     let before = census::of(place);
     assert_eq!((before.documents, before.keys_of_requests), (count, count));
+    nothing_is_orphaned(place, sent.len());
+    assert_eq!(census::of(place).documents, count);
+}
+
+/// Sweeps without grace what is left of a server that has stopped: then there are these objects with a key each, their
+/// texts, and nothing else.
+pub fn nothing_is_orphaned(place: &Place, objects: usize) {
     let texts = census::sweep_all(place);
     let after = census::of(place);
-    assert_eq!(after.documents, count);
     assert_eq!(after.object_rows, after.object_files as u64);
-    assert_eq!(after.keys, sent.len());
-    assert_eq!(after.object_files, sent.len() + texts, "files of documents and of their texts");
+    assert_eq!(after.keys, objects);
+    assert_eq!(after.object_files, objects + texts, "files of documents and of their texts");
     assert_eq!(after.staged, 0, "the next start removes what was half-written");
 }
