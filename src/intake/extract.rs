@@ -20,12 +20,12 @@ pub use frame::Confinement;
 pub use parent::{ExtractError, Extractor, Probed};
 
 /// Why a file of this type has no text that can be read here, so that no child need be started for it; `None` if one
-/// may find some. Scans await text recognition; the old office formats have no reader yet.
+/// may find some. Scans await text recognition; in signatures nothing is looked for.
 pub(crate) fn unread(media_type: MediaType) -> Option<Reason> {
-    use MediaType::{Doc, Msg, Ole, P7m, P7s, Ppt, Unknown, Xls};
+    use MediaType::{P7m, P7s, Unknown};
     match media_type {
         picture if picture.is_picture() => Some(Reason::NoText),
-        Doc | Xls | Ppt | Msg | Ole | P7m | P7s | Unknown => Some(Reason::UnsupportedType),
+        P7m | P7s | Unknown => Some(Reason::UnsupportedType),
         _ => None,
     }
 }

@@ -2,6 +2,7 @@
 //! hostile, since the walls around it hold. Knows no processes and no limits but those of `Output`.
 
 mod archive;
+mod compound;
 mod drawing;
 mod html;
 mod layout;
@@ -33,6 +34,11 @@ pub(super) fn extract(file: Vec<u8>, media_type: MediaType, output: &mut Output<
         MediaType::Xlsx => office::extract_workbook(&file, output),
         MediaType::Pptx => office::extract_slides(&file, output),
         MediaType::Odt | MediaType::Ods | MediaType::Odp => office::extract_open_document(&file, output),
+        MediaType::Doc => compound::extract_word(&file, output),
+        MediaType::Xls => compound::extract_book(&file, output),
+        MediaType::Ppt => compound::extract_slides(&file, output),
+        MediaType::Msg => compound::extract_message(&file, output),
+        MediaType::Ole => compound::extract_other(&file, output),
         MediaType::Epub => archive::extract_book(&file, output),
         MediaType::Opc | MediaType::Zip => archive::extract(&file, output),
         other => Err(unread(other).unwrap_or(Reason::UnsupportedType)),

@@ -25,7 +25,9 @@ pub(super) fn extract_word(file: &[u8], output: &mut Output<'_>) -> Result<(), R
     let read = texts(&mut container, &parts, output);
     let chunks = container.numbered(|name| {
         let endings = [".htm", ".html", ".xhtml", ".mht", ".mhtml", ".rtf", ".txt", ".docx"];
-        name.to_ascii_lowercase().contains("chunk") && endings.iter().any(|ending| name.ends_with(ending))
+        name.starts_with("word/")
+            && !name.contains("/embeddings/")
+            && endings.iter().any(|ending| name.ends_with(ending))
     });
     embedded(&mut container, &chunks, output)?;
     attachments(&mut container, output)?;
