@@ -6,6 +6,7 @@ pub mod index;
 pub mod media_type;
 pub mod process;
 pub mod receive;
+pub mod steps;
 pub mod sweep;
 pub mod texts;
 pub mod turns;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::fields::{Fields, FileName, entry_text};
 use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
+use super::steps::{EveryStep, Step, Steps};
 use super::turns::{NoTurn, Turn, Turns};
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
@@ -204,6 +205,18 @@ impl Receiver {
         sender: &Sender,
         once: Option<Once>,
     ) -> Result<Kept, ReceiveError> {
+        self.keep_by_steps(uploaded, fields, sender, once, &EveryStep).await
+    }
+
+    /// As [`Self::keep`]; `steps` is told of each step, so that a test can end it there.
+    pub async fn keep_by_steps(
+        &self,
+        uploaded: Uploaded,
+        fields: &Fields,
+        sender: &Sender,
+        once: Option<Once>,
+        steps: &dyn Steps,
+    ) -> Result<Kept, ReceiveError> {
         let print = fingerprint(&uploaded, fields);
         let turn = match &once {
             Some(once) => Some(self.turns.take(&once.scope, print).await?),
@@ -216,7 +229,9 @@ impl Receiver {
         }
         let (id, at) = (DocumentId::draw(&*self.random), uploaded.at);
         let (media_type, file_name) = (uploaded.media_type, uploaded.file_name);
+        steps.after(Step::TakenIn).await;
         let sealed = uploaded.writer.finish().await?;
+        steps.after(Step::Durable).await;
         let fresh = sealed.at;
         let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
         let document = row.document(&sealed, fields, sender);
@@ -244,6 +259,9 @@ impl Receiver {
             })
         });
         let outcome = done.await;
+        if outcome.is_ok() {
+            steps.after(Step::Committed).await;
+        }
         if self.is_not_needed(&outcome, fresh.object) {
             // If this fails, the sweep removes it after the grace period.
             let _ = self.vault.delete(fresh).await;

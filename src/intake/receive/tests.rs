@@ -1,5 +1,8 @@
 //! An upload becomes a document with everything that belongs to it, or leaves nothing at all.
 
+mod kill;
+mod machine;
+
 use futures_util::stream;
 
 use super::*;

@@ -1,0 +1,166 @@
+//! kill -9 of a real process at each named step of an upload, on the disk: what was acknowledged is there, what was
+//! not is there whole or not at all, a retry makes it one, and the sweep leaves nothing over.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
+
+use super::*;
+use crate::database::keystore::Keystore;
+use crate::database::testing::on_each_engine_by_url;
+use crate::intake::sweep::sweep;
+use crate::objects::DiskStore;
+
+/// Tells the child what to do: step, folder and database.
+const CHILD: &str = "STAMMBUCH_INTAKE_KILL";
+const ACKNOWLEDGED: u64 = 3;
+
+/// Ends this process as a power cut would.
+struct KillAfter(Step);
+
+impl Steps for KillAfter {
+    fn after(&self, step: Step) -> BoxFuture<'_, ()> {
+        if step == self.0 {
+            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        }
+        Box::pin(std::future::ready(()))
+    }
+}
+
+struct Opened {
+    receiver: Receiver,
+    keystore: Database,
+}
+
+async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
+    let database = Database::open(url).await.unwrap();
+    let keystore = format!("sqlite:{}", folder.join("keystore.sqlite").display());
+    let keystore = Database::open_keystore(&keystore).await.unwrap();
+    let clock = Arc::new(FixedClock::new(Timestamp::from_second(1_700_000_000).unwrap()));
+    let random = Arc::new(SeededRandom::new(seed));
+    let store = Arc::new(DiskStore::open(&folder.join("objects")).unwrap());
+    let keys = Arc::new(Keystore::new(keystore.clone()));
+    let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
+    let turns = Turns::default();
+    Opened {
+        receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns },
+        keystore,
+    }
+}
+
+/// Long enough that it goes past what the store holds back in memory.
+fn body(number: u64) -> Vec<u8> {
+    format!("upload {number} ").repeat(1 + 15_000 * (number as usize % 2)).into_bytes()
+}
+
+impl Opened {
+    async fn upload(&self, number: u64, steps: &dyn Steps) -> Kept {
+        let pieces = stream::iter([Ok::<_, ()>(Bytes::from(body(number)))]);
+        let uploaded = self.receiver.take_in(authority(1), Claims::default(), pieces).await.unwrap();
+        let (fields, once) = (Fields::default(), once(&number.to_string()));
+        self.receiver.keep_by_steps(uploaded, &fields, &sender(1), once, steps).await.unwrap()
+    }
+
+    async fn close(self) {
+        self.receiver.database.close().await;
+        self.keystore.close().await;
+    }
+}
+
+/// Not a test: what the test kills, or rather what kills itself.
+#[test]
+#[ignore = "the test below runs it as a child"]
+fn child_that_is_killed_at_a_step() {
+    #[expect(clippy::disallowed_methods, reason = "the parent says what to do")]
+    let Ok(task) = std::env::var(CHILD) else { return };
+    let mut words = task.splitn(4, ' ');
+    let (step, seed) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
+    let (folder, url) = (words.next().unwrap(), words.next().unwrap());
+    let steps = [Step::TakenIn, Step::Durable, Step::Committed];
+    let step = steps.into_iter().find(|known| format!("{known:?}") == step).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let opened = opened(Path::new(folder), url, seed).await;
+        for number in 0..ACKNOWLEDGED {
+            let id = new(opened.upload(seed * 10 + number, &EveryStep).await).id;
+            println!("acknowledged {} {id}", seed * 10 + number);
+        }
+        opened.upload(seed * 10 + ACKNOWLEDGED, &KillAfter(step)).await;
+    });
+}
+
+/// The uploads that a child has acknowledged before it ended at `step`.
+fn killed_at(step: Step, seed: u64, folder: &Path, url: &str) -> Vec<(u64, DocumentId)> {
+    let child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "intake::receive::tests::kill::child_that_is_killed_at_a_step"])
+        .args(["--ignored", "--nocapture"])
+        .env(CHILD, format!("{step:?} {seed} {} {url}", folder.display()))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert_eq!(child.status.signal(), Some(9), "{step:?}: {}", String::from_utf8_lossy(&child.stdout));
+    let said = String::from_utf8(child.stdout).unwrap();
+    let line = |line: &str| {
+        let (number, id) = line.split_once("acknowledged ")?.1.split_once(' ')?;
+        Some((number.parse().unwrap(), id.parse().unwrap()))
+    };
+    said.lines().filter_map(line).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_at_each_step_nothing_is_lost_doubled_or_left_over() {
+    on_each_engine_by_url(async |url| {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(&url).await.unwrap();
+        found(&database, 1).await;
+        database.close().await;
+        let mut ledger = Vec::new();
+        for (step, seed) in [(Step::TakenIn, 1), (Step::Durable, 2), (Step::Committed, 3)] {
+            let said = killed_at(step, seed, folder.path(), &url);
+            assert_eq!(said.len() as u64, ACKNOWLEDGED);
+            ledger.extend(said);
+            let opened = opened(folder.path(), &url, 100 + seed).await;
+            let documents = count(&opened.receiver.database, "documents").await;
+            let last = usize::from(step == Step::Committed);
+            assert_eq!(documents, ledger.len() + last, "{step:?}");
+            let number = seed * 10 + ACKNOWLEDGED;
+            let id = match opened.upload(number, &EveryStep).await {
+                Kept::New(document) => document.id,
+                Kept::Before(answer) => String::from_utf8(answer.body).unwrap().parse().unwrap(),
+            };
+            ledger.push((number, id));
+            is_whole(&opened, &ledger).await;
+            opened.close().await;
+        }
+    })
+    .await;
+}
+
+async fn is_whole(opened: &Opened, ledger: &[(u64, DocumentId)]) {
+    let Receiver { database, vault, .. } = &opened.receiver;
+    for (number, id) in ledger {
+        let Kept::Before(answer) = opened.upload(*number, &EveryStep).await else {
+            panic!("{number} is doubled")
+        };
+        assert_eq!(answer.body, id.to_string().into_bytes());
+        let id = *id;
+        let finding = database.read(move |tx| Box::pin(documents::find(tx, authority(1), id)));
+        let object = finding.await.unwrap().expect("what was acknowledged is there").object;
+        assert!(vault.read(ObjectRef::own(authority(1), object)).await.unwrap() == body(*number));
+    }
+    for table in ["documents", "objects", "audit", "jobs", "idempotency"] {
+        assert_eq!(count(database, table).await, ledger.len(), "{table}");
+    }
+    // The store dates its files by the clock of the machine.
+    let later: Timestamp = "2200-01-01T00:00:00Z".parse().unwrap();
+    sweep(vault, database, later, SignedDuration::ZERO).await.unwrap();
+    let mut objects = 0;
+    for bucket in 0..=u8::MAX {
+        objects += vault.stored(bucket).await.unwrap().len();
+    }
+    let keys = vault.keys_after(None, 1000).await.unwrap().len();
+    assert_eq!((objects, keys), (ledger.len(), ledger.len()));
+}
