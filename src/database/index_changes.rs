@@ -62,7 +62,7 @@ pub async fn append_hiding(
 }
 
 /// Documents that changes behind `seq` hide from whoever sees `all` of an authority's documents, or only those
-/// without restriction. The index may still have them as they were; newest first, at most [`HIDDEN_MAX`].
+/// without restriction. The index may still have them as they were; newest first, at most `HIDDEN_MAX`.
 pub async fn hidden_behind(
     tx: &mut Tx,
     authority: AuthorityId,
