@@ -2,6 +2,7 @@
 
 mod client;
 mod crash;
+mod places;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -7,10 +7,13 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 
 use super::checksum::{Check, Checksum};
-use super::{Hold, UploadError, Uploads};
+use super::{Hold, Metadata, UploadError, Uploads};
 use crate::database::DatabaseError;
 use crate::database::uploads::{self, Piece, Upload};
 use crate::domain::ids::{AuthorityId, ObjectId, UploadId};
+use crate::intake::fields::FileName;
+use crate::intake::media_type::{self, HEAD_BYTES};
+use crate::intake::receive::ReceiveError;
 use crate::objects::{ObjectRef, SealingWriter};
 
 /// Bytes of a piece: what is lost at most when a server dies while bytes come in.
@@ -62,11 +65,13 @@ impl Uploads {
             return Ok(upload);
         }
         let mut intake = Intake::new(self, upload, chunk.checksum).await?;
-        let outcome = intake.run(body, &hold).await;
-        if outcome.is_err() {
+        if let Err(error) = intake.run(body, &hold).await {
             intake.discard().await;
+            if matches!(&error, UploadError::Receive(_)) {
+                self.discard_refused(&intake.upload).await;
+            }
+            return Err(error);
         }
-        outcome?;
         let upload = intake.upload;
         if upload.is_complete() { self.finish_held(upload, hold).await } else { Ok(upload) }
     }
@@ -83,6 +88,8 @@ struct Intake<'u> {
     /// Durable, and not counted yet.
     pending: Vec<Piece>,
     check: Option<Check>,
+    /// The first bytes of the file, until they show its type.
+    head: Option<Vec<u8>>,
     /// Bytes of this request.
     taken: u64,
 }
@@ -97,7 +104,8 @@ impl<'u> Intake<'u> {
         let first = uploads.receiver.database.read(move |tx| Box::pin(uploads::first_piece(tx, id))).await;
         let first = first.map_err(|error: DatabaseError| error)?;
         let check = checksum.map(Checksum::check);
-        Ok(Self { uploads, upload, first, writer: None, pending: Vec::new(), check, taken: 0 })
+        let head = (upload.received == 0).then(Vec::new);
+        Ok(Self { uploads, upload, first, writer: None, pending: Vec::new(), check, head, taken: 0 })
     }
 
     async fn run<E>(
@@ -157,6 +165,7 @@ impl<'u> Intake<'u> {
         if let Some(check) = &mut self.check {
             check.update(bytes);
         }
+        self.look_at_head(bytes)?;
         while !bytes.is_empty() {
             let mut writer = match self.writer.take() {
                 Some(writer) => writer,
@@ -176,6 +185,24 @@ impl<'u> Intake<'u> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses what is not what it was announced as before all of it is sent, if one request brings the whole head;
+    /// else that is found out at the end.
+    fn look_at_head(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        let room = HEAD_BYTES - head.len();
+        head.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+        if head.len() < HEAD_BYTES {
+            return Ok(());
+        }
+        let found = media_type::detect(head);
+        self.head = None;
+        // It was parsed before the upload was begun.
+        let metadata = Metadata::parse(&self.upload.metadata).map_err(|_| UploadError::Unfinished)?;
+        let name = metadata.file_name.as_ref().map(FileName::as_str);
+        let checked = media_type::check_claim(metadata.content_type.as_deref(), name, found);
+        checked.map(drop).map_err(|lie| ReceiveError::Type(lie).into())
     }
 
     async fn begin_piece(&mut self) -> Result<SealingWriter, UploadError> {

@@ -46,9 +46,7 @@ impl Uploads {
         let pieces: Vec<Piece> = pieces.map_err(|error: DatabaseError| error)?;
         let document = match self.document_of(&upload, &pieces).await {
             Err(error) if !error.may_pass() => {
-                if let Err(error) = self.discard(&upload).await {
-                    tracing::warn!(%error, "a refused upload could not be removed at once");
-                }
+                self.discard_refused(&upload).await;
                 return Err(error);
             }
             document => document?,
@@ -88,6 +86,13 @@ impl Uploads {
         match kept? {
             Kept::New(document) => Ok(document.id),
             Kept::Before(answer) => document_in(&answer).ok_or(UploadError::Unfinished),
+        }
+    }
+
+    /// Removes an upload that cannot become a document. What fails here is done when the upload has expired.
+    pub(super) async fn discard_refused(&self, upload: &Upload) {
+        if let Err(error) = self.discard(upload).await {
+            tracing::warn!(%error, "a refused upload could not be removed at once");
         }
     }
 

@@ -307,6 +307,10 @@ async fn what_is_no_document_ends_the_upload_and_leaves_nothing() {
         let id = bench.begin(9, &pdf).await.id;
         let refused = bench.send(id, 0, b"Guten Tag").await;
         assert!(matches!(refused, Err(UploadError::Receive(ReceiveError::Type(_)))), "{refused:?}");
+        // What the first bytes show is refused before the last ones are sent.
+        let id = bench.begin(1_000_000, &pdf).await.id;
+        let refused = bench.send(id, 0, &text(100_000)).await;
+        assert!(matches!(refused, Err(UploadError::Receive(ReceiveError::Type(_)))), "{refused:?}");
         let wrong = NewUpload { digests: vec![Sha256::of(b"other")], ..new(9, "") };
         let id = bench.uploads.begin(&sender("engine-1"), wrong, None).await.unwrap().id;
         let refused = bench.send(id, 0, b"Guten Tag").await;
