@@ -4,6 +4,7 @@ mod evidence;
 mod inspect;
 mod issuing;
 mod keys;
+mod low_priority;
 mod node;
 mod objects;
 mod ready;
@@ -44,6 +45,7 @@ use crate::retention::Retention;
 use crate::search::index::IndexError;
 use crate::tlog::LogSigner;
 use crate::web::PublicTrust;
+use low_priority::LowPriority;
 use search::Search;
 
 pub use inspect::Inspection;
@@ -97,6 +99,9 @@ pub enum StartError {
     /// The search index does not open.
     #[error("the search index does not open")]
     Index(#[from] IndexError),
+    /// The threads of background work do not start.
+    #[error("the runtime of background work does not start")]
+    Runtime(#[source] std::io::Error),
     /// The counters clash.
     #[error(transparent)]
     Metrics(#[from] prometheus::Error),
@@ -125,6 +130,7 @@ pub struct App {
     search: Search,
     watching: Option<Background>,
     probes: Probes,
+    _low_priority: LowPriority,
     _lock: File,
 }
 
@@ -144,9 +150,9 @@ impl App {
         let (database, keystore) = open_databases(&config).await?;
         let store = objects::open(&config, &random)?;
         let watching = store.find_out().await?;
-        let objects = store.shared();
-        let vault = open_vault(&objects, &keystore, master, (&clock, &random));
-        let search = Search::start(&config, &database, &vault, &clock, &random)?;
+        let vault = open_vault(&store.shared(), &keystore, master, (&clock, &random));
+        let low_priority = LowPriority::start().map_err(StartError::Runtime)?;
+        let search = low_priority.within(|| Search::start(&config, &database, &vault, &clock, &random))?;
         let evidence = evidence::Parts {
             database: database.clone(),
             vault: vault.clone(),
@@ -155,11 +161,11 @@ impl App {
             node,
         };
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
-        let (receiver, jobs) = evidence::start(&config, &evidence, search.wake());
+        let (receiver, jobs) = low_priority.within(|| evidence::start(&config, &evidence, search.wake()));
         let (uploads, tidier) = evidence::uploads(&config, &receiver);
         let (retention, eraser) = evidence.retention(&keystore, &search);
         let log_key = log_signer.verifier().clone();
-        let log = Arc::new(Log::new(database.clone(), LogFiles::new(Arc::clone(&objects)), log_key.clone()));
+        let log = Arc::new(Log::new(database.clone(), LogFiles::new(store.shared()), log_key.clone()));
         let answers =
             Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
         let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
@@ -200,6 +206,7 @@ impl App {
             search,
             watching,
             probes,
+            _low_priority: low_priority,
             _lock: lock,
         })
     }

@@ -334,6 +334,8 @@ async fn control(tx: &mut Tx, text: &'static str) -> Result<(), DatabaseError> {
 struct Readers {
     options: Box<SqliteConnectOptions>,
     presence: Presence,
+    /// Connections are opened here: each has a thread, and that has the priority of the one that opened it.
+    runtime: Handle,
     permits: Semaphore,
     idle: Mutex<Vec<Tx>>,
 }
@@ -350,6 +352,7 @@ impl Readers {
         Self {
             options: Box::new(options),
             presence,
+            runtime: Handle::current(),
             permits: Semaphore::new(READERS_MAX),
             idle: Mutex::new(Vec::new()),
         }
@@ -361,10 +364,16 @@ impl Readers {
         let idle = self.lock().pop();
         let mut tx = match idle {
             Some(tx) => tx,
-            None => Tx::new(Link::Sqlite(Box::new(self.options.connect().await?))),
+            None => Tx::new(Link::Sqlite(Box::new(self.connect().await?))),
         };
         sql("BEGIN").later(&mut tx);
         Ok(Reader { tx, readers: self, _permit: permit })
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection, DatabaseError> {
+        let options = self.options.clone();
+        let opened = self.runtime.spawn(async move { options.connect().await });
+        Ok(opened.await.map_err(|_| DatabaseError::Closed)??)
     }
 
     async fn close(&self) {

@@ -1,7 +1,7 @@
 //! Receiving evidence: bytes stream into a sealed object, are checked, and then become a document in one transaction.
 //!
 //! `take_in` → [`Uploaded`] (checked, nothing visible) → `keep` → [`Kept`] (durable). Memory per upload: the head of
-//! the file (64 KiB), one segment, and what the store's writer holds back (256 KiB). Knows no HTTP.
+//! the file (64 KiB), four segments, and what the store's writer holds back (on the disk 384 KiB). Knows no HTTP.
 
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use self::files::Files;
 use self::journal::{Journal, OBJECT_BYTES_MAX, replay};
@@ -30,6 +31,8 @@ use super::store::{Listed, ObjectStore, ObjectWriter, StoreError};
 const FILES_MAX: usize = 32;
 /// Bytes a writer collects before it touches the disk; smaller objects go to the journal.
 const HOLD_BYTES: usize = OBJECT_BYTES_MAX;
+/// Bytes of a larger object that go to the disk together.
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// Objects below one folder. Clones share it; processes may share the folder.
 #[derive(Clone)]
@@ -64,21 +67,28 @@ impl DiskStore {
         Ok(Self(Arc::new(Disk { journal, files, permits: Arc::new(Semaphore::new(FILES_MAX)) })))
     }
 
+    /// Begins to work on a thread; how it went is known at the end of the task.
+    async fn begin<T: Send + 'static>(
+        &self,
+        path: &ObjectPath,
+        work: impl FnOnce(&Files, &ObjectPath) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<JoinHandle<Result<T, StoreError>>> {
+        let (files, path) = (Arc::clone(&self.0.files), path.clone());
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await.ok()?;
+        Some(tokio::task::spawn_blocking(move || {
+            let outcome = work(&files, &path);
+            drop(permit);
+            outcome
+        }))
+    }
+
     async fn on_a_thread<T: Send + 'static>(
         &self,
         doing: &'static str,
         path: &ObjectPath,
         work: impl FnOnce(&Files, &ObjectPath) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (files, path) = (Arc::clone(&self.0.files), path.clone());
-        let lost = StoreError::of(doing, &path, io::Error::other("the thread for it was lost"));
-        let Ok(permit) = Arc::clone(&self.0.permits).acquire_owned().await else { return Err(lost) };
-        let done = tokio::task::spawn_blocking(move || {
-            let outcome = work(&files, &path);
-            drop(permit);
-            outcome
-        });
-        done.await.unwrap_or(Err(lost))
+        ended(doing, path, self.begin(path, work).await).await
     }
 
     /// Makes an object of the pieces, by the journal if it is small.
@@ -95,6 +105,18 @@ impl DiskStore {
     }
 }
 
+async fn ended<T>(
+    doing: &'static str,
+    path: &ObjectPath,
+    task: Option<JoinHandle<Result<T, StoreError>>>,
+) -> Result<T, StoreError> {
+    let lost = || Err(StoreError::of(doing, path, io::Error::other("the thread for it was lost")));
+    match task {
+        Some(task) => task.await.unwrap_or_else(|_| lost()),
+        None => lost(),
+    }
+}
+
 #[async_trait]
 impl ObjectStore for DiskStore {
     async fn create(&self, path: &ObjectPath, bytes: Bytes) -> Result<(), StoreError> {
@@ -106,7 +128,7 @@ impl ObjectStore for DiskStore {
         Ok(Box::new(DiskWriter {
             store: self.clone(),
             path: path.clone(),
-            staged: None,
+            writing: None,
             held,
             held_bytes: 0,
         }))
@@ -174,11 +196,12 @@ impl ObjectStore for DiskStore {
     }
 }
 
-/// Holds small objects back until they are finished; larger ones go to a staged file piece by piece.
+/// Holds small objects back until they are finished; larger ones go to a staged file piece by piece, one piece on its
+/// way to the disk while the next is gathered.
 struct DiskWriter {
     store: DiskStore,
     path: ObjectPath,
-    staged: Option<Staged>,
+    writing: Option<JoinHandle<Result<Staged, StoreError>>>,
     held: Vec<Bytes>,
     held_bytes: usize,
 }
@@ -188,23 +211,32 @@ impl ObjectWriter for DiskWriter {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.held_bytes += bytes.len();
         self.held.push(bytes);
-        if self.held_bytes < HOLD_BYTES {
+        let hold = if self.writing.is_some() { PIECE_BYTES } else { HOLD_BYTES };
+        if self.held_bytes < hold {
             return Ok(());
         }
+        let staged = match self.writing.take() {
+            Some(before) => Some(ended("write", &self.path, Some(before)).await?),
+            None => None,
+        };
         self.held_bytes = 0;
-        let (staged, held) = (self.staged.take(), std::mem::take(&mut self.held));
+        let held = std::mem::take(&mut self.held);
         let append = move |files: &Files, path: &ObjectPath| {
             let mut staged = staged.map_or_else(|| files.stage(path), Ok)?;
             staged.write(&held).map_err(|e| StoreError::of("write", path, e))?;
+            staged.hurry_on();
             Ok(staged)
         };
-        self.staged = Some(self.store.on_a_thread("write", &self.path, append).await?);
+        self.writing = self.store.begin(&self.path, append).await;
         Ok(())
     }
 
     async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { store, path, staged, held, .. } = *self;
-        let Some(mut staged) = staged else { return store.create_from(&path, held).await };
+        let Self { store, path, writing, held, .. } = *self;
+        if writing.is_none() {
+            return store.create_from(&path, held).await;
+        }
+        let mut staged = ended("write", &path, writing).await?;
         let complete = move |files: &Files, path: &ObjectPath| {
             staged.write(&held).map_err(|e| StoreError::of("write", path, e))?;
             files.publish(staged, path)

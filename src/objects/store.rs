@@ -63,7 +63,7 @@ pub trait ObjectStore: Send + Sync {
 /// An object on its way. Dropped without [`finish`](Self::finish), nothing of it remains.
 #[async_trait]
 pub trait ObjectWriter: Send {
-    /// Appends bytes. Holds back at most 256 KiB in memory.
+    /// Appends bytes. On the disk it holds back at most 512 KiB in memory.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
 
     /// Makes the object visible; promises and refuses what [`ObjectStore::create`] does.

@@ -21,8 +21,6 @@ use crate::domain::digest::Sha256;
 use crate::domain::ids::AuthorityId;
 use crate::domain::random::{self, Random as _};
 
-const AUTHORITY: AuthorityId = AuthorityId::from_bytes([0xbe; 16]);
-
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OwnServerError {
@@ -75,25 +73,39 @@ pub(super) struct OwnServer {
 impl OwnServer {
     /// Prepares `folder` and starts the server on a free port.
     pub(super) fn start(folder: &Folder) -> Result<Self, OwnServerError> {
+        Self::start_on(folder, "embedded", None)
+    }
+
+    /// As [`Self::start`], below `name` in the folder; rows and keys in the PostgreSQL database of the address.
+    pub(super) fn start_on(
+        folder: &Folder,
+        name: &str,
+        postgres: Option<&str>,
+    ) -> Result<Self, OwnServerError> {
         let io = |doing| move |source| OwnServerError::Io { doing, source };
         let mut secret = [0; 16];
         SystemRandom::new().fill(&mut secret);
         let token = hex::encode(secret);
-        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        let authority = AuthorityId::from_bytes(random::bytes(&SystemRandom::new()));
+        let mut config = Config { data_dir: folder.path().join(name), ..Config::default() };
+        if let Some(url) = postgres {
+            config.database.url = url.to_owned();
+            config.keystore.url = url.to_owned();
+        }
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         // A line for each request would be measured too; the line that says "ready" is of this level.
         config.diagnostics.level = "warn,stammbuch::cli::serve=info".into();
         config.access.tokens.push(Token {
             sha256: Sha256::of(token.as_bytes()),
             client: "bench".into(),
-            authority: AUTHORITY,
+            authority,
             roles: vec![Role::Engine],
             person: None,
             function: None,
         });
         fs::create_dir(&config.data_dir).map_err(io("make a folder"))?;
-        found_authority(&config)?;
-        let file = folder.path().join("bench.toml");
+        found_authority(&config, authority)?;
+        let file = folder.path().join(format!("{name}.toml"));
         fs::write(&file, toml::to_string_pretty(&config)?).map_err(io("write the settings"))?;
         let began = Instant::now();
         let mut child = Command::new(std::env::current_exe().map_err(io("find this program"))?)
@@ -125,8 +137,21 @@ impl OwnServer {
 
     /// Resident memory now, in bytes.
     pub(super) fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most memory that was resident during `work`, above what was before it.
+    pub(super) fn growth_during<T>(&self, work: impl FnOnce() -> T) -> (u64, T) {
+        // "5" sets the peak back to the present (proc_pid_clear_refs(5)).
+        let _ = fs::write(format!("/proc/{}/clear_refs", self.child.id()), "5");
+        let before = self.resident_bytes();
+        let done = work();
+        (self.status_bytes("VmHWM:").saturating_sub(before), done)
+    }
+
+    fn status_bytes(&self, field: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or_default();
         line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or_default() * 1024
     }
 }
@@ -138,16 +163,16 @@ impl Drop for OwnServer {
     }
 }
 
-fn found_authority(config: &Config) -> Result<(), OwnServerError> {
+fn found_authority(config: &Config, authority: AuthorityId) -> Result<(), OwnServerError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|source| OwnServerError::Io { doing: "start a runtime", source })?;
     runtime.block_on(async {
         let database = Database::open(&config.database_url(&config.database.url)).await?;
-        let made = database.write::<_, DateError, _>(|tx| {
+        let made = database.write::<_, DateError, _>(move |tx| {
             Box::pin(async move {
                 let since = Timestamp::UNIX_EPOCH;
-                authorities::found(tx, AUTHORITY, true, since).await?;
-                authorities::put(tx, AUTHORITY, since, "Standesamt Messung", &json!({})).await
+                authorities::found(tx, authority, true, since).await?;
+                authorities::put(tx, authority, since, "Standesamt Messung", &json!({})).await
             })
         });
         made.await?;

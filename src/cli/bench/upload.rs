@@ -1,28 +1,40 @@
 //! `stammbuch bench upload`: documents over HTTP into a server process of its own, each answered once it is durable;
-//! and beside it, in the same run on the same disk, what plain synced files cost. Every document has its own bytes.
+//! and beside it, in the same run on the same disk, what the bare disk takes, and other services where they are at
+//! hand. Every document has its own bytes, of a type nobody can read text out of: what is measured is the intake.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write};
-use std::net::TcpStream;
+mod client;
+mod load;
+mod peers;
+mod plain;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
-use super::own_server::{Folder, OwnServer, OwnServerError, noise};
+use super::own_server::{Folder, OwnServer, OwnServerError};
 use super::print;
 use crate::cli::CliError;
+use client::{Client, Request};
+use load::{Done, together};
 
 /// Before the clock starts.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// A long document: its bytes, and how often it is sent.
+const LONG_BYTES: u64 = 64 << 20;
+const LONG_ROUNDS: usize = 3;
+/// How long a server stands idle before its memory is measured.
+const SETTLED: Duration = Duration::from_secs(3);
+/// Documents whose memory is measured.
+const MEMORY_BYTES: [(&str, u64); 3] = [("1MiB", 1 << 20), ("64MiB", 64 << 20), ("1GiB", 1 << 30)];
 
-/// Durable uploads over HTTP, beside plain synced files
+/// Durable uploads over HTTP, beside plain synced files and other services
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How long to measure, for uploads and for files each
+    /// How long to measure each
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
     seconds: u64,
     /// Connections at the same time
@@ -34,6 +46,18 @@ pub(super) struct Args {
     /// The disk to measure on: a folder is made in it and removed at the end
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
+    /// Only the documents and the bare disk: no long ones, no memory, no other services
+    #[arg(long)]
+    short: bool,
+    /// An empty PostgreSQL database: the same with rows and keys there
+    #[arg(long, value_name = "URL")]
+    postgres: Option<String>,
+    /// MinIO's program, measured beside; also found on PATH
+    #[arg(long, value_name = "PATH")]
+    minio: Option<PathBuf>,
+    /// tusd's program, measured beside; also found on PATH
+    #[arg(long, value_name = "PATH")]
+    tusd: Option<PathBuf>,
     /// Print the figures as JSON
     #[arg(long)]
     json: bool,
@@ -49,189 +73,172 @@ enum UploadError {
     Answer(String),
     #[error("a client broke down")]
     Client,
+    #[error("{name} did not get ready: {reason}")]
+    Peer { name: &'static str, reason: String },
 }
 
-/// What all clients did within the time.
-struct Done {
-    /// How long each took.
-    each: Vec<Duration>,
-    wall: Duration,
+/// How much of what is sent at the same time.
+struct Load {
+    clients: usize,
+    size: usize,
+    time: Duration,
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     let figures = measure(args).map_err(CliError::failed)?;
-    print(&figures, args.json);
+    print(&Value::Object(figures), args.json);
     Ok(ExitCode::SUCCESS)
 }
 
-fn measure(args: &Args) -> Result<serde_json::Value, UploadError> {
+fn measure(args: &Args) -> Result<Map<String, Value>, UploadError> {
     let folder = Folder::new(args.dir.as_deref())?;
-    let (clients, size) = (usize::from(args.clients), usize::try_from(args.size).unwrap_or(usize::MAX));
-    let time = Duration::from_secs(args.seconds);
+    let load = Load {
+        clients: usize::from(args.clients),
+        size: usize::try_from(args.size).unwrap_or(usize::MAX),
+        time: Duration::from_secs(args.seconds),
+    };
+    let mut figures = Map::new();
+    let mut note = |name: &str, value: Value| _ = figures.insert(name.to_owned(), value);
+    note("bench", json!("upload"));
+    note("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
+    note("clients", json!(load.clients));
+    note("bytes", json!(load.size));
     let server = OwnServer::start(&folder)?;
-    let client = |_| Client::connect(&server, size);
-    together(clients, WARM_UP, client)?;
-    let cpu_before = server.cpu_time();
-    let uploads = together(clients, time, client)?;
-    let cpu = server.cpu_time().saturating_sub(cpu_before);
+    let (uploads, cpu) = uploads(&server, &load)?;
     drop(server);
-    let files = folder.path().join("files");
-    fs::create_dir(&files)?;
-    let plain = together(clients, time, |number| Writer::new(&files, number, size))?;
-    let micros = |time: Duration| (time.as_nanos() / 100) as f64 / 10.0;
-    let count = u32::try_from(uploads.each.len().max(1)).unwrap_or(u32::MAX);
-    let ratio = uploads.per_second() / plain.per_second();
+    let files = plain_files(&folder, &load)?;
+    let appends = plain_appends(&folder, &load)?;
+    note("count", json!(uploads.each.len()));
+    note("perSecond", json!(uploads.per_second().round()));
+    note("p50Us", json!(micros(uploads.at(50))));
+    note("p99Us", json!(micros(uploads.at(99))));
+    note("serverCpuUsPerItem", json!(micros(per_item(cpu, &uploads))));
+    note("syncedFilesPerSecond", json!(files.per_second().round()));
+    note("ratioToFiles", ratio(uploads.per_second(), files.per_second()));
+    note("syncedAppendsPerSecond", json!(appends.per_second().round()));
+    note("ratioToAppends", ratio(uploads.per_second(), appends.per_second()));
+    if args.short {
+        return Ok(figures);
+    }
+    note("long", long(&folder)?);
+    note("memoryGrowthBytes", memory(&folder)?);
+    if let Some(url) = &args.postgres {
+        let server = OwnServer::start_on(&folder, "postgres", Some(url))?;
+        let (on_postgres, cpu) = self::uploads(&server, &load)?;
+        let figures = json!({
+            "perSecond": on_postgres.per_second().round(),
+            "p50Us": micros(on_postgres.at(50)),
+            "p99Us": micros(on_postgres.at(99)),
+            "serverCpuUsPerItem": micros(per_item(cpu, &on_postgres)),
+            "ratioToEmbedded": ratio(on_postgres.per_second(), uploads.per_second()),
+        });
+        note("postgres", figures);
+    }
+    for (name, done) in peers::measure(&folder, args, &load)? {
+        let figures = json!({
+            "perSecond": done.per_second().round(),
+            "p50Us": micros(done.at(50)),
+            "p99Us": micros(done.at(99)),
+            "ratio": ratio(uploads.per_second(), done.per_second()),
+        });
+        note(name, figures);
+    }
+    Ok(figures)
+}
+
+/// Uploads to `server` for a time, and the CPU time it took for them.
+fn uploads(server: &OwnServer, load: &Load) -> Result<(Done, Duration), UploadError> {
+    let client = |number: usize| {
+        Client::connect(server.address, documents(server), format!("client-{number}"), load.size)
+    };
+    together(load.clients, WARM_UP, client)?;
+    let before = server.cpu_time();
+    let done = together(load.clients, load.time, client)?;
+    Ok((done, server.cpu_time().saturating_sub(before)))
+}
+
+fn documents(server: &OwnServer) -> Request {
+    Request {
+        line: "POST /v1/documents".into(),
+        headers: format!("Authorization: Bearer {}\r\n", server.token),
+        success: " 201 ",
+    }
+}
+
+fn plain_files(folder: &Folder, load: &Load) -> Result<Done, UploadError> {
+    let files = empty(folder, "files")?;
+    let done = together(load.clients, load.time, |number| plain::Files::new(&files, number, load.size))?;
+    fs::remove_dir_all(files)?;
+    Ok(done)
+}
+
+fn plain_appends(folder: &Folder, load: &Load) -> Result<Done, UploadError> {
+    let files = empty(folder, "appends")?;
+    let done = together(load.clients, load.time, |number| plain::Appends::new(&files, number, load.size))?;
+    fs::remove_dir_all(files)?;
+    Ok(done)
+}
+
+fn empty(folder: &Folder, name: &str) -> Result<PathBuf, UploadError> {
+    let path: PathBuf = Path::join(folder.path(), name);
+    fs::create_dir(&path)?;
+    Ok(path)
+}
+
+/// Long documents and plain long files in turns; the median of each.
+fn long(folder: &Folder) -> Result<Value, UploadError> {
+    let server = OwnServer::start_on(folder, "long", None)?;
+    let mut client = Client::connect(server.address, documents(&server), "long".into(), 1 << 20)?;
+    let (mut sent, mut written) = (Vec::new(), Vec::new());
+    let before = server.cpu_time();
+    for _ in 0..LONG_ROUNDS {
+        let began = Instant::now();
+        client.send_long(LONG_BYTES)?;
+        sent.push(began.elapsed());
+        written.push(plain::one_long_file(&folder.path().join("long-file"), LONG_BYTES)?);
+    }
+    let cpu = server.cpu_time().saturating_sub(before) / u32::try_from(LONG_ROUNDS).unwrap_or(1);
+    let median = |times: &mut Vec<Duration>| {
+        times.sort_unstable();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    };
+    let (sent, written) = (median(&mut sent), median(&mut written));
     Ok(json!({
-        "bench": "upload",
-        "cores": std::thread::available_parallelism().map_or(1, usize::from),
-        "clients": clients,
-        "bytes": size,
-        "count": uploads.each.len(),
-        "perSecond": uploads.per_second().round(),
-        "p50Us": micros(uploads.at(50)),
-        "p99Us": micros(uploads.at(99)),
-        "serverCpuUsPerItem": micros(cpu / count),
-        "syncedFilesPerSecond": plain.per_second().round(),
-        "syncedFilesP50Us": micros(plain.at(50)),
-        "ratio": (ratio * 100.0).round() / 100.0,
+        "bytes": LONG_BYTES,
+        "us": micros(sent),
+        "serverCpuUs": micros(cpu),
+        "plainFileUs": micros(written),
+        "ratio": ratio(1.0 / sent.as_secs_f64(), 1.0 / written.as_secs_f64()),
     }))
 }
 
-/// Does the same thing again and again.
-trait Work: Send {
-    fn once(&mut self) -> Result<(), UploadError>;
-}
-
-/// Lets all of them work for `time`, each on a thread of its own.
-fn together<W: Work>(
-    count: usize,
-    time: Duration,
-    make: impl Fn(usize) -> Result<W, UploadError>,
-) -> Result<Done, UploadError> {
-    let workers: Vec<W> = (0..count).map(make).collect::<Result<_, _>>()?;
-    let (stop, begin) = (AtomicBool::new(false), Barrier::new(count + 1));
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = workers
-            .into_iter()
-            .map(|mut worker| {
-                let (stop, begin) = (&stop, &begin);
-                scope.spawn(move || {
-                    let mut each = Vec::new();
-                    begin.wait();
-                    while !stop.load(Ordering::Relaxed) {
-                        let began = Instant::now();
-                        worker.once()?;
-                        each.push(began.elapsed());
-                    }
-                    Ok::<_, UploadError>(each)
-                })
-            })
-            .collect();
-        begin.wait();
-        let began = Instant::now();
-        // sleeps: the time that is measured
-        std::thread::sleep(time);
-        stop.store(true, Ordering::Relaxed);
-        let mut each = Vec::new();
-        for thread in threads {
-            each.extend(thread.join().map_err(|_| UploadError::Client)??);
-        }
-        let wall = began.elapsed();
-        each.sort_unstable();
-        Ok(Done { each, wall })
-    })
-}
-
-impl Done {
-    fn per_second(&self) -> f64 {
-        self.each.len() as f64 / self.wall.as_secs_f64().max(1e-9)
+/// By how much the server's memory grows while one document comes in, by the document's size.
+fn memory(folder: &Folder) -> Result<Value, UploadError> {
+    let server = OwnServer::start_on(folder, "memory", None)?;
+    let mut client = Client::connect(server.address, documents(&server), "memory".into(), 1 << 20)?;
+    // The first ones load what every later one uses.
+    for _ in 0..4 {
+        client.send_long(1 << 20)?;
     }
-
-    fn at(&self, percent: usize) -> Duration {
-        let last = self.each.len().saturating_sub(1);
-        self.each.get(last * percent / 100).copied().unwrap_or_default()
+    let mut grown = Map::new();
+    for (name, bytes) in MEMORY_BYTES {
+        // sleeps: what the server does behind the answers is to be over
+        std::thread::sleep(SETTLED);
+        let (growth, sent) = server.growth_during(|| client.send_long(bytes));
+        sent?;
+        grown.insert(name.to_owned(), json!(growth));
     }
+    Ok(Value::Object(grown))
 }
 
-/// A client with as little of its own as can be: both sides share the machine.
-struct Client {
-    connection: BufReader<TcpStream>,
-    request: Vec<u8>,
-    head_bytes: usize,
-    count: u64,
+fn micros(time: Duration) -> f64 {
+    (time.as_nanos() / 100) as f64 / 10.0
 }
 
-impl Client {
-    fn connect(server: &OwnServer, size: usize) -> Result<Self, UploadError> {
-        let connection = TcpStream::connect(server.address)?;
-        connection.set_nodelay(true)?;
-        let mut request = format!(
-            "POST /v1/documents HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Length: {size}\r\n\r\n",
-            server.address, server.token
-        )
-        .into_bytes();
-        let head_bytes = request.len();
-        request.extend(noise(size));
-        Ok(Self { connection: BufReader::new(connection), request, head_bytes, count: 0 })
-    }
-
-    /// Reads an answer to its end and gives its status line.
-    fn answer(&mut self) -> Result<String, UploadError> {
-        let (mut status, mut line, mut length) = (String::new(), String::new(), 0);
-        self.connection.read_line(&mut status)?;
-        loop {
-            line.clear();
-            self.connection.read_line(&mut line)?;
-            let (name, value) = line.split_once(':').unwrap_or((line.trim(), ""));
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().unwrap_or_default();
-            }
-            if name.is_empty() {
-                break;
-            }
-        }
-        io::copy(&mut self.connection.by_ref().take(length), &mut io::sink())?;
-        Ok(status)
-    }
+fn per_item(time: Duration, done: &Done) -> Duration {
+    time / u32::try_from(done.each.len().max(1)).unwrap_or(u32::MAX)
 }
 
-impl Work for Client {
-    fn once(&mut self) -> Result<(), UploadError> {
-        self.count += 1;
-        // Eight bytes behind the first eight: another document each time.
-        let own = self.request.iter_mut().skip(self.head_bytes + 8);
-        own.zip(self.count.to_le_bytes()).for_each(|(byte, number)| *byte = number);
-        self.connection.get_mut().write_all(&self.request)?;
-        let status = self.answer()?;
-        if status.contains(" 201 ") { Ok(()) } else { Err(UploadError::Answer(status.trim().to_owned())) }
-    }
-}
-
-/// The peer: temporary file, fsync, rename, fsync of the folder, in 256 folders as the store has them.
-struct Writer {
-    folder: PathBuf,
-    number: usize,
-    bytes: Vec<u8>,
-    count: usize,
-}
-
-impl Writer {
-    fn new(folder: &Path, number: usize, size: usize) -> Result<Self, UploadError> {
-        Ok(Self { folder: folder.to_owned(), number, bytes: noise(size), count: 0 })
-    }
-}
-
-impl Work for Writer {
-    fn once(&mut self) -> Result<(), UploadError> {
-        self.count += 1;
-        let into = self.folder.join(format!("{:02x}", (self.count * 31 + self.number) % 256));
-        fs::create_dir_all(&into)?;
-        let temporary = self.folder.join(format!("{}.tmp", self.number));
-        let mut file = File::create_new(&temporary)?;
-        file.write_all(&self.bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, into.join(format!("{}-{}", self.number, self.count)))?;
-        File::open(&into)?.sync_all()?;
-        Ok(())
-    }
+fn ratio(ours: f64, theirs: f64) -> Value {
+    json!((ours / theirs.max(1e-9) * 100.0).round() / 100.0)
 }

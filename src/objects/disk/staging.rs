@@ -3,19 +3,23 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice, Write as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{Advice, AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
 
 /// Pieces handed to the kernel in one call.
 const PIECES_MAX: usize = 64;
+
+/// Bytes of a file that are sent on their way to the disk together.
+const HURRY_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The staging folder of this process.
 pub(super) struct Staging {
@@ -58,7 +62,7 @@ impl Staging {
         let name = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = File::from(rustix::fs::openat(&self.own, &name, flags, Mode::RUSR | Mode::WUSR)?);
-        Ok(Staged { staging: Arc::clone(self), name, file, named: false })
+        Ok(Staged { staging: Arc::clone(self), name, file, written: 0, hurried: 0, named: false })
     }
 
     /// A file to lock for the time of a replacement; shared by all processes that use the store.
@@ -110,13 +114,28 @@ pub(super) struct Staged {
     staging: Arc<Staging>,
     name: String,
     file: File,
+    written: u64,
+    /// As far as the kernel was told to write.
+    hurried: u64,
     named: bool,
 }
 
 impl Staged {
     /// Appends the pieces.
     pub(super) fn write(&mut self, pieces: &[Bytes]) -> io::Result<()> {
-        write_pieces(&self.file, pieces)
+        write_pieces(&self.file, pieces)?;
+        self.written += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
+        Ok(())
+    }
+
+    /// Lets the kernel begin to write to the disk what has come together, so that little is left for the sync.
+    pub(super) fn hurry_on(&mut self) {
+        let waiting = self.written - self.hurried;
+        if let Some(waiting) = NonZeroU64::new(waiting).filter(|waiting| waiting.get() >= HURRY_BYTES) {
+            // A hint: a file system that does not know it writes later.
+            let _ = rustix::fs::fadvise(&self.file, self.hurried, Some(waiting), Advice::DontNeed);
+            self.hurried = self.written;
+        }
     }
 
     /// Makes the bytes durable.

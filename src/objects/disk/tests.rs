@@ -33,9 +33,19 @@ async fn a_writer_that_is_dropped_leaves_no_staged_file() {
     let root = tempfile::tempdir().unwrap();
     let store = DiskStore::open(root.path()).unwrap();
     let mut writer = store.create_stream(&path("a")).await.unwrap();
-    writer.write(Bytes::from(vec![0; HOLD_BYTES])).await.unwrap();
+    for _ in 0..2 {
+        // The second piece waits for the first to be on the disk.
+        writer.write(Bytes::from(vec![0; HOLD_BYTES])).await.unwrap();
+    }
     assert_eq!(staged(root.path()).len(), 1);
     drop(writer);
+    for _ in 0..1000 {
+        if staged(root.path()).is_empty() {
+            break;
+        }
+        // sleeps: the thread that writes a piece removes the file, and gives no signal
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     assert_eq!(staged(root.path()), Vec::<PathBuf>::new());
 }
 

@@ -1,7 +1,9 @@
-//! Sealing: bytes come in as they come, segments go out; constant memory at any size.
+//! Sealing: bytes come in as they come, segments go out; constant memory at any size. Long objects are sealed on
+//! another thread than the one that receives them.
 
 use bytes::{Bytes, BytesMut};
 use ring::digest::{Context, SHA256};
+use tokio::task::JoinHandle;
 
 use super::super::format::{Damage, SEGMENT_BYTES, STORED_SEGMENT_BYTES, SegmentKey};
 use super::super::keys::WrappedKey;
@@ -9,19 +11,58 @@ use super::super::store::ObjectWriter;
 use super::{ObjectRef, Sealed, Vault, VaultError};
 use crate::domain::digest::Sha256;
 
+/// Full segments that are sealed together on another thread, while the next ones come.
+const AHEAD: usize = 2;
+
 /// An object that is being written. Dropped without [`finish`](Self::finish), nothing of it remains.
 pub struct SealingWriter {
     vault: Vault,
     at: ObjectRef,
-    key: SegmentKey,
     /// Kept in the keystore when the object is finished; none if it hangs on another object's key.
     wrapped: Option<WrappedKey>,
     writer: Box<dyn ObjectWriter>,
-    segment: BytesMut,
-    number: u64,
+    /// The segments that came, the last of them perhaps not full.
+    segments: Vec<BytesMut>,
+    sealer: Sealing,
     size: u64,
     plain: Context,
+}
+
+/// What seals, or the task that has it.
+enum Sealing {
+    Here(Box<Sealer>),
+    Ahead(JoinHandle<SealedAhead>),
+    /// The task was lost: the object cannot be finished.
+    Lost,
+}
+
+type SealedAhead = (Box<Sealer>, Result<Vec<Bytes>, Damage>);
+
+/// Seals segments in their order.
+struct Sealer {
+    key: SegmentKey,
+    next: u64,
     cipher: Context,
+}
+
+impl Sealer {
+    /// Header and segments as they are stored; `last`: the object ends with them.
+    fn seal(&mut self, segments: Vec<BytesMut>, last: bool) -> Result<Vec<Bytes>, Damage> {
+        let mut sealed = Vec::with_capacity(segments.len() + 1);
+        if self.next == 0 {
+            sealed.push(Bytes::copy_from_slice(self.key.header()));
+        }
+        let end = segments.len();
+        for (at, mut segment) in (1..).zip(segments) {
+            let number = self.next;
+            let damaged = |_| Damage::Segment { number };
+            self.key.seal(number, last && at == end, &mut segment).map_err(damaged)?;
+            self.next += 1;
+            sealed.push(segment.freeze());
+        }
+        sealed.iter().for_each(|piece| self.cipher.update(piece));
+        Ok(sealed)
+    }
 }
 
 impl SealingWriter {
@@ -32,8 +73,9 @@ impl SealingWriter {
         wrapped: Option<WrappedKey>,
         writer: Box<dyn ObjectWriter>,
     ) -> Self {
-        let (plain, cipher) = (Context::new(&SHA256), Context::new(&SHA256));
-        Self { vault, at, key, wrapped, writer, segment: BytesMut::new(), number: 0, size: 0, plain, cipher }
+        let sealer = Box::new(Sealer { key, next: 0, cipher: Context::new(&SHA256) });
+        let (sealer, plain) = (Sealing::Here(sealer), Context::new(&SHA256));
+        Self { vault, at, wrapped, writer, segments: Vec::new(), sealer, size: 0, plain }
     }
 
     /// Plaintext bytes written so far.
@@ -46,15 +88,17 @@ impl SealingWriter {
         self.plain.update(bytes);
         self.size += bytes.len() as u64;
         while !bytes.is_empty() {
-            // A full segment is sealed when more comes: only then it is known not to be the last one.
-            if self.segment.len() == SEGMENT_BYTES {
-                self.seal(false).await?;
+            let full = self.segments.last().is_none_or(|segment| segment.len() == SEGMENT_BYTES);
+            if full {
+                // Sealed when more comes: only then it is known that none of them is the last one.
+                if self.segments.len() == AHEAD {
+                    self.seal_ahead().await?;
+                }
+                self.segments.push(BytesMut::with_capacity(SEGMENT_BYTES + STORED_EXTRA));
             }
-            if self.segment.capacity() < SEGMENT_BYTES + STORED_EXTRA {
-                self.segment.reserve(SEGMENT_BYTES + STORED_EXTRA);
-            }
-            let (now, later) = bytes.split_at(bytes.len().min(SEGMENT_BYTES - self.segment.len()));
-            self.segment.extend_from_slice(now);
+            let Some(segment) = self.segments.last_mut() else { break };
+            let (now, later) = bytes.split_at(bytes.len().min(SEGMENT_BYTES - segment.len()));
+            segment.extend_from_slice(now);
             bytes = later;
         }
         Ok(())
@@ -68,7 +112,16 @@ impl SealingWriter {
     /// Makes the object durable: bytes and name on the store, and its key in the keystore, at the same time. An
     /// error leaves neither.
     pub async fn finish(mut self) -> Result<Sealed, VaultError> {
-        self.seal(true).await?;
+        let mut sealer = self.sealer_back().await?;
+        let segments = match std::mem::take(&mut self.segments) {
+            // The empty object has one empty segment.
+            none if none.is_empty() => vec![BytesMut::new()],
+            some => some,
+        };
+        let sealed = sealer.seal(segments, true).map_err(|damage| self.damaged(damage))?;
+        for piece in sealed {
+            self.writer.write(piece).await?;
+        }
         let keys = self.vault.keys();
         let keep_key = async {
             match self.wrapped.take() {
@@ -82,22 +135,39 @@ impl SealingWriter {
             let _ = self.vault.delete(self.at).await;
             return Err(error);
         }
-        let (sha256, cipher_sha256) = (digest(self.plain), digest(self.cipher));
+        let (sha256, cipher_sha256) = (digest(self.plain), digest(sealer.cipher));
         Ok(Sealed { at: self.at, size: self.size, sha256, cipher_sha256 })
     }
 
-    async fn seal(&mut self, last: bool) -> Result<(), VaultError> {
-        if self.number == 0 {
-            let header = Bytes::copy_from_slice(self.key.header());
-            self.cipher.update(&header);
-            self.writer.write(header).await?;
+    /// Sends the full segments on, on another thread, and what was sealed there before to the store.
+    async fn seal_ahead(&mut self) -> Result<(), VaultError> {
+        let mut sealer = self.sealer_back().await?;
+        let segments = std::mem::take(&mut self.segments);
+        self.sealer = Sealing::Ahead(tokio::task::spawn_blocking(move || {
+            let sealed = sealer.seal(segments, false);
+            (sealer, sealed)
+        }));
+        Ok(())
+    }
+
+    /// What seals, once all that was given to it lies with the store's writer.
+    async fn sealer_back(&mut self) -> Result<Box<Sealer>, VaultError> {
+        let lost = Damage::Segment { number: self.size / SEGMENT_BYTES as u64 };
+        match std::mem::replace(&mut self.sealer, Sealing::Lost) {
+            Sealing::Here(sealer) => Ok(sealer),
+            Sealing::Ahead(task) => {
+                let (sealer, sealed) = task.await.map_err(|_| self.damaged(lost))?;
+                for piece in sealed.map_err(|damage| self.damaged(damage))? {
+                    self.writer.write(piece).await?;
+                }
+                Ok(sealer)
+            }
+            Sealing::Lost => Err(self.damaged(lost)),
         }
-        let (number, mut segment) = (self.number, std::mem::take(&mut self.segment));
-        let failed = |_| VaultError::Damaged { object: self.at.object, damage: Damage::Segment { number } };
-        self.key.seal(number, last, &mut segment).map_err(failed)?;
-        self.cipher.update(&segment);
-        self.number += 1;
-        Ok(self.writer.write(segment.freeze()).await?)
+    }
+
+    const fn damaged(&self, damage: Damage) -> VaultError {
+        VaultError::Damaged { object: self.at.object, damage }
     }
 }
 

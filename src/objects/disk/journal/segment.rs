@@ -14,6 +14,8 @@ use super::record::{self, BLOCK_BYTES, Kind, Record};
 
 /// Bytes of records in one file.
 pub(super) const SEGMENT_BYTES: u64 = 32 * 1024 * 1024;
+/// Bytes by which a file grows at most at a time.
+const GROWTH_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What the files of the journal are called, before their number.
 const NAME: &str = "journal-";
 
@@ -24,6 +26,8 @@ pub(super) struct Segment {
     generation: u64,
     next_number: u64,
     end: u64,
+    /// As far as the file was ever written.
+    length: u64,
     /// The objects its records speak of.
     pub(super) names: Vec<ObjectPath>,
 }
@@ -46,7 +50,8 @@ impl Segment {
     pub(super) fn create(folder: &Path, number: u32) -> io::Result<Self> {
         let path = folder.join(format!("{NAME}{number}"));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        let segment = Self { file, path, generation: 0, next_number: 0, end: 0, names: Vec::new() };
+        let segment =
+            Self { file, path, generation: 0, next_number: 0, end: 0, length: 0, names: Vec::new() };
         segment.file.sync_all()?;
         for folder in folder.ancestors().take(FOLDERS_ABOVE) {
             File::open(folder)?.sync_all()?;
@@ -78,11 +83,27 @@ impl Segment {
         }
         (&self.file).seek(SeekFrom::Start(self.end))?;
         write_pieces(&self.file, &pieces)?;
+        let end = self.end + entries.iter().map(Entry::stored_bytes).sum::<u64>();
+        self.grow_beyond(end);
         self.file.sync_data()?;
         self.next_number += entries.len() as u64;
-        self.end += entries.iter().map(Entry::stored_bytes).sum::<u64>();
+        self.end = end;
         self.names.extend(entries.iter().map(|entry| entry.path.clone()));
         Ok(())
+    }
+
+    /// Doubles the file when it is at its end, so that few syncs have a change of its length to write down. Where
+    /// this fails, the next record makes the file longer itself.
+    fn grow_beyond(&mut self, end: u64) {
+        if end <= self.length {
+            return;
+        }
+        let length = (2 * end).min(end + GROWTH_BYTES_MAX).min(SEGMENT_BYTES).max(end);
+        let zeros = vec![0; usize::try_from(length - end).unwrap_or_default()];
+        self.length = match self.file.write_all_at(&zeros, end) {
+            Ok(()) => length,
+            Err(_) => end,
+        };
     }
 
     /// Makes its records void, durably: all they speak of is durable elsewhere.

@@ -12,8 +12,11 @@ use super::record::Kind;
 use super::segment::{self, Segment};
 use super::{Order, Recent, Step, replay};
 
-/// Between two tries to make files durable whose sync failed.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Full files of the journal that one sync empties: it is dear, since it takes along whatever else is on its way to
+/// the same disk.
+const TOGETHER: usize = 4;
+/// How long a full file waits for others, and between two tries after a failure.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Gives what is durable in the journal its file and its name, and answers.
 pub(super) fn name_until_closed(files: &Files, steps: &Receiver<Step>, full: &Sender<Segment>) {
@@ -49,11 +52,15 @@ impl Syncing {
         loop {
             let next = match waiting.as_slice() {
                 [] => full.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                _ => full.recv_timeout(AGAIN),
+                _ => full.recv_timeout(PATIENCE),
             };
             let closed = matches!(next, Err(RecvTimeoutError::Disconnected));
+            let more_may_come = next.is_ok();
             waiting.extend(next);
             waiting.extend(full.try_iter());
+            if more_may_come && waiting.len() < TOGETHER {
+                continue;
+            }
             match self.settle(&mut waiting) {
                 // Once the journal is closed, nobody takes them.
                 Ok(()) => waiting.drain(..).for_each(|segment| _ = self.emptied.send(segment)),
