@@ -17,6 +17,7 @@ pub mod issuance;
 pub mod jobs;
 pub mod objects;
 pub mod orders;
+pub mod panics;
 pub mod pdf;
 pub mod register;
 pub mod retention;

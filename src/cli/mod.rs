@@ -6,7 +6,7 @@ mod authority;
 mod bench;
 mod check;
 pub mod demo;
-mod diagnostics;
+pub(crate) mod diagnostics;
 mod extract_child;
 mod issue;
 mod rebuild_index;
