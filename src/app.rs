@@ -14,6 +14,7 @@ mod system;
 
 use std::fs::{File, TryLockError};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
@@ -53,6 +54,9 @@ pub use keys::KeyFileError;
 pub use objects::ObjectsError;
 pub use rebuild::{RebuildError, RebuiltBy, rebuild};
 pub use system::{SystemClock, SystemRandom};
+
+/// The file in the data folder that whoever serves it has locked.
+pub const SERVE_LOCK: &str = "serve.lock";
 
 /// Why the installation did not start.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +135,7 @@ pub struct App {
     watching: Option<Background>,
     probes: Probes,
     _low_priority: LowPriority,
-    _lock: File,
+    _lock: ServeLock,
 }
 
 impl App {
@@ -142,7 +146,17 @@ impl App {
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
         keys::make_folder(&config.data_dir)?;
-        let lock = lock(&config)?;
+        let lock = ServeLock::take(&config.data_dir)?;
+        Self::open_locked(lock, config, clock, random).await
+    }
+
+    /// As [`App::open`], for who holds the lock of the folder already.
+    pub async fn open_locked(
+        lock: ServeLock,
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
         let node = node::id(&config.data_dir, random.as_ref())?;
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
         let master = keys::master(&config, random.as_ref())?;
@@ -263,14 +277,25 @@ pub async fn open_database(config: &Config) -> Result<Database, StartError> {
 }
 
 /// One process at a time serves a folder. The lock ends with the process, however it ends.
-fn lock(config: &Config) -> Result<File, StartError> {
-    let folder = || config.data_dir.display().to_string();
-    let failed = |source| StartError::Lock { folder: folder(), source };
-    let file = File::create(config.data_dir.join("serve.lock")).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StartError::Served { folder: folder() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+#[derive(Debug)]
+pub struct ServeLock {
+    _file: File,
+}
+
+impl ServeLock {
+    /// Takes the lock of a data folder.
+    ///
+    /// # Errors
+    /// [`StartError::Served`] if another process has it.
+    pub fn take(folder: &Path) -> Result<Self, StartError> {
+        let name = || folder.display().to_string();
+        let failed = |source| StartError::Lock { folder: name(), source };
+        let file = File::create(folder.join(SERVE_LOCK)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(StartError::Served { folder: name() }),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
     }
 }
 

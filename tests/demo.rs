@@ -60,6 +60,39 @@ fn a_folder_that_holds_something_else_is_left_alone() {
 }
 
 #[test]
+fn a_setup_that_was_broken_off_begins_again_and_removes_nothing_it_did_not_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let inside = |name: &str| folder.path().join(name);
+    std::fs::create_dir(inside("keys")).unwrap();
+    std::fs::write(inside("keys/log.key"), b"half").unwrap();
+    std::fs::write(inside("stammbuch.toml"), b"half").unwrap();
+    std::fs::write(inside(".unfinished"), b"not the demo's mark").unwrap();
+    assert_eq!(once(folder.path()).status.code(), Some(2));
+    assert!(inside("keys/log.key").exists() && !inside("serve.lock").exists());
+
+    std::fs::write(inside(".unfinished"), b"stammbuch demo: being made\n").unwrap();
+    std::fs::write(inside("photo.jpg"), b"not ours").unwrap();
+    assert_eq!(once(folder.path()).status.code(), Some(2));
+    assert_eq!(std::fs::read(inside("photo.jpg")).unwrap(), b"not ours");
+
+    std::fs::remove_file(inside("photo.jpg")).unwrap();
+    assert!(once(folder.path()).status.success());
+    assert!(!inside(".unfinished").exists());
+}
+
+#[test]
+fn a_second_demo_in_the_same_folder_changes_nothing_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_running, _) = start(folder.path());
+    let before = std::fs::read(folder.path().join("demo.json")).unwrap();
+    let second = once(folder.path());
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains("another process serves"), "{said}");
+    assert_eq!(std::fs::read(folder.path().join("demo.json")).unwrap(), before);
+}
+
+#[test]
 fn each_of_the_five_lines_works_when_it_is_pasted() {
     if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
         println!("skipped: curl is not at hand");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{StartError, keys, lock, objects, search};
+use super::{ServeLock, StartError, keys, objects, search};
 use crate::config::Config;
 use crate::database::keystore::Keystore;
 use crate::database::{Database, DatabaseError, index as rows};
@@ -59,7 +59,7 @@ pub async fn rebuild(
     random: Arc<dyn Random>,
     progress: &(dyn Fn(i64) + Sync),
 ) -> Result<RebuiltBy, RebuildError> {
-    match lock(config) {
+    match ServeLock::take(&config.data_dir) {
         Ok(held) => here(config, held, clock, random, progress).await.map(|()| RebuiltBy::Here),
         Err(StartError::Served { .. }) => {
             by_server(config, clock, progress).await.map(|()| RebuiltBy::Server)
@@ -70,7 +70,7 @@ pub async fn rebuild(
 
 async fn here(
     config: &Config,
-    _held: File,
+    _held: ServeLock,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     progress: &(dyn Fn(i64) + Sync),
@@ -108,7 +108,7 @@ async fn by_server(
     asked.map_err(|source| RebuildError::Request { path: request.display().to_string(), source })?;
     let since = clock.now();
     loop {
-        if lock(config).is_ok() {
+        if ServeLock::take(&config.data_dir).is_ok() {
             return Err(RebuildError::ServerStopped);
         }
         let missing = database.read(move |tx| Box::pin(rows::missing(tx, since))).await?;

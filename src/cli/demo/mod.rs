@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::runtime;
 use super::{CliError, diagnostics};
-use crate::app::{App, SystemClock, SystemRandom};
+use crate::app::{App, ServeLock, SystemClock, SystemRandom};
 use crate::config::{Config, PublicUrl};
 use crate::domain::clock::Clock as _;
 use client::Client;
@@ -59,13 +59,19 @@ async fn demo(args: &Args) -> Result<ExitCode, CliError> {
     let listen = free(args.listen).map_err(CliError::failed)?;
     let url = format!("http://{listen}");
     let listed = samples.iter().map(Sample::listed).collect();
-    let demo = setup::open(&args.dir, &url, listed, now, &random).await.map_err(|error| match error {
+    let not_set_up = |error| match error {
         SetupError::Foreign(_) | SetupError::Damaged { .. } => CliError::BadInput(error.to_string()),
         other => CliError::failed(other),
-    })?;
+    };
+    setup::not_foreign(&args.dir).map_err(not_set_up)?;
+    // Before anything is written: another demo may be running here.
+    std::fs::create_dir_all(&args.dir).map_err(CliError::failed)?;
+    let lock = ServeLock::take(&args.dir).map_err(CliError::failed)?;
+    let demo = setup::open(&args.dir, &url, listed, now, &random).await.map_err(not_set_up)?;
     let config = config(&demo, listen, &url)?;
     diagnostics::start(&config.diagnostics)?;
-    let app = App::open(config, Arc::new(SystemClock), Arc::new(random)).await.map_err(CliError::failed)?;
+    let app = App::open_locked(lock, config, Arc::new(SystemClock), Arc::new(random));
+    let app = app.await.map_err(CliError::failed)?;
     let server = app.serve().map_err(CliError::failed)?;
     let (once, folder) = (args.once, args.dir.clone());
     let work = tokio::task::spawn_blocking(move || use_it(&demo, &folder, &samples, now, once));

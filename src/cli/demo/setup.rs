@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::access::Role;
+use crate::app::SERVE_LOCK;
 use crate::config::{AuthoritySigner, Config, RegistrarSigner, Token};
 use crate::database::authorities::{self, DateError};
 use crate::database::{Database, DatabaseError};
@@ -29,6 +30,18 @@ pub const OFFICES: [(&str, &str); 2] = [("06499001", "Musterstadt-Mitte"), ("064
 const CONFIG: &str = "stammbuch.toml";
 const DEMO: &str = "demo.json";
 const UNFINISHED: &str = ".unfinished";
+/// What stands in it: only a folder with these words in it was begun here.
+const MARK: &[u8] = b"stammbuch demo: being made\n";
+const DATABASE: &str = "stammbuch.sqlite";
+const KEYS: [&str; 7] = [
+    "ca.pem",
+    "registrar.key.pem",
+    "registrar.pem",
+    "authority.key.pem",
+    "authority.pem",
+    "log.key",
+    "log.vkey",
+];
 
 /// Tokens in plain text: a demo's only.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,7 +134,18 @@ pub enum SetupError {
     Authority(#[from] DateError),
 }
 
-/// Opens the demo in `folder`, or makes it. `entries` go into `demo.json`, `url` is where it will serve.
+/// Whether a demo is in `folder`, or can be made there: it is not there, empty, or was begun before. Writes nothing.
+///
+/// # Errors
+/// [`SetupError::Foreign`] if it holds something else.
+pub fn not_foreign(folder: &Path) -> Result<(), SetupError> {
+    if folder.join(DEMO).exists() || is_half_made(folder) || is_empty(folder) {
+        return Ok(());
+    }
+    Err(SetupError::Foreign(folder.to_owned()))
+}
+
+/// Opens the demo in `folder`, or makes it. The caller holds the folder's lock. `entries` go into `demo.json`, `url` is where it will serve.
 pub async fn open(
     folder: &Path,
     url: &str,
@@ -143,6 +167,39 @@ pub async fn open(
     Ok(demo)
 }
 
+/// Whether nothing is in the folder, or only the lock; also if it is not there.
+fn is_empty(folder: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(folder) else { return !folder.exists() };
+    entries.filter_map(Result::ok).all(|entry| entry.file_name() == SERVE_LOCK)
+}
+
+fn is_half_made(folder: &Path) -> bool {
+    fs::read(folder.join(UNFINISHED)).is_ok_and(|text| text == MARK)
+}
+
+/// Removes what a setup that was broken off has written, by name, and nothing else; the mark last.
+fn clear(folder: &Path) -> Result<(), SetupError> {
+    let fresh = |path: PathBuf| [path.with_extension("new"), path];
+    let keys = folder.join("keys");
+    let database = ["", "-wal", "-shm", "-journal"].map(|end| folder.join(format!("{DATABASE}{end}")));
+    let written = KEYS.iter().flat_map(|name| fresh(keys.join(name))).chain(fresh(folder.join(CONFIG)));
+    for path in written.chain(database).chain([folder.join(DEMO).with_extension("new")]) {
+        removed(&path, fs::remove_file(&path))?;
+    }
+    removed(&keys, fs::remove_dir(&keys))?;
+    let mark = folder.join(UNFINISHED);
+    removed(&mark, fs::remove_file(&mark))
+}
+
+fn removed(path: &Path, outcome: std::io::Result<()>) -> Result<(), SetupError> {
+    match outcome {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(SetupError::File { path: path.to_owned(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn json_text(demo: &Demo) -> String {
     serde_json::to_string_pretty(demo).unwrap_or_default() + "\n"
 }
@@ -152,24 +209,22 @@ async fn make(folder: &Path, now: Timestamp, random: &dyn Random) -> Result<Demo
         let path = path.to_owned();
         move |source| SetupError::File { path, source }
     };
-    let mut present = fs::read_dir(folder).map(|entries| entries.count()).unwrap_or(0);
-    if folder.join(UNFINISHED).exists() {
-        fs::remove_dir_all(folder).map_err(file(folder))?;
-        present = 0;
+    if is_half_made(folder) {
+        clear(folder)?;
     }
-    if present > 0 {
+    if !is_empty(folder) {
         return Err(SetupError::Foreign(folder.to_owned()));
     }
     fs::create_dir_all(folder.join("keys")).map_err(file(folder))?;
     let folder = &fs::canonicalize(folder).map_err(file(folder))?;
-    write(&folder.join(UNFINISHED), b"")?;
+    write(&folder.join(UNFINISHED), MARK)?;
     let authority = AuthorityId::draw(random);
     let began = now.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(now);
     let log_key = keys(folder, began, random)?;
     let tokens = draw_tokens(random);
     let config = config(authority, &tokens);
     write(&folder.join(CONFIG), toml::to_string_pretty(&config)?.as_bytes())?;
-    found(&folder.join("stammbuch.sqlite"), authority, now).await?;
+    found(&folder.join(DATABASE), authority, now).await?;
     Ok(Demo {
         url: String::new(),
         config: folder.join(CONFIG),
@@ -187,15 +242,16 @@ fn keys(folder: &Path, not_before: Timestamp, random: &dyn Random) -> Result<Str
     let ca = demo_ca::make(demo_ca::Names { authority: AUTHORITY, given, family }, not_before, random)?;
     let (signer, secret) = LogSigner::generate(ORIGIN, random)?;
     let verifier = signer.verifier().to_string();
-    for (name, text) in [
-        ("ca.pem", ca.ca.as_str()),
-        ("registrar.key.pem", ca.registrar.key.as_str()),
-        ("registrar.pem", ca.registrar.certificates.as_str()),
-        ("authority.key.pem", ca.authority.key.as_str()),
-        ("authority.pem", ca.authority.certificates.as_str()),
-        ("log.key", secret.as_str()),
-        ("log.vkey", verifier.as_str()),
-    ] {
+    let texts = [
+        ca.ca.as_str(),
+        ca.registrar.key.as_str(),
+        ca.registrar.certificates.as_str(),
+        ca.authority.key.as_str(),
+        ca.authority.certificates.as_str(),
+        secret.as_str(),
+        verifier.as_str(),
+    ];
+    for (name, text) in KEYS.into_iter().zip(texts) {
         write(&folder.join("keys").join(name), text.as_bytes())?;
     }
     Ok(verifier)
