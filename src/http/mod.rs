@@ -2,6 +2,7 @@
 //!
 //! Handlers extract, call a flow and map; they know no SQL, no object store, no PDF.
 
+mod admission;
 mod body;
 pub mod caller;
 mod certificates;

@@ -9,7 +9,7 @@ use actix_web::{App, HttpServer, middleware, web};
 use tokio::task::JoinHandle;
 
 use super::observe::{Observer, observe};
-use super::{Metrics, Probes, body, routes};
+use super::{Metrics, Probes, body, routes, verify};
 use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::Database;
@@ -94,6 +94,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let retention = web::Data::new(shared.retention);
     let answers = web::Data::new(shared.answers);
     let page_trust = web::Data::new(shared.page_trust);
+    let admission = web::Data::new(verify::admission());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(observer.clone())
@@ -111,6 +112,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(retention.clone())
             .app_data(answers.clone())
             .app_data(page_trust.clone())
+            .app_data(admission.clone())
             .configure(|services| body::configure(&limits, services))
             .configure(routes::configure)
             .wrap(middleware::from_fn(observe))

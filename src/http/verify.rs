@@ -1,7 +1,7 @@
 //! `/v1/verify`: anybody asks whether a certificate is genuine, by the file, by its number or by its digest.
 //! No token, no ETag, nothing to be cached; known and unknown are answered alike.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::admission::{Admission, Full, Place};
 use super::body;
 use super::problem::{Kind, Problem};
 use crate::database::verification::Clue;
@@ -21,6 +22,10 @@ use crate::verify::text::{self, Language};
 
 /// How long a file may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Files on their way at a time: each may be no more than a connection that sends slowly.
+const FILES_MAX: usize = 256;
+/// Bytes of files that are on their way or verified, together.
+const BYTES_MAX: usize = 64 << 20;
 /// The largest file that is verified here, in bytes; `stammbuch verify` takes more.
 const FILE_BYTES_MAX: usize = 8 << 20;
 
@@ -54,11 +59,13 @@ pub(super) struct DigestQuery {
     request_body(content_type = "application/pdf", content = Vec<u8>),
     responses(
     (status = 200, description = "The report, with its lines for people by Accept-Language", body = Object),
-    (status = 413, description = "Larger than 8 MiB", body = super::problem::Body)))]
+    (status = 413, description = "Larger than 8 MiB", body = super::problem::Body),
+    (status = 503, description = "Too many files are on their way: again later", body = super::problem::Body)))]
 pub(super) async fn file(
     request: HttpRequest,
     query: web::Query<FileQuery>,
     answers: web::Data<Answers>,
+    admission: web::Data<Admission>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let scope = match query.scope.as_deref() {
@@ -66,10 +73,11 @@ pub(super) async fn file(
         Some("seal") => Scope::SealOnly,
         Some(other) => return Err(Kind::ValueInvalid.problem().expected("scope=seal").got(other)),
     };
+    let mut room = admission.enter(Instant::now())?;
+    let received = tokio::time::timeout(PATIENCE, read(payload, &mut room)).await;
+    let received = received.map_err(|_| Kind::BodyTooSlow.problem())??;
     let places = answers.places();
     let _place = places.acquire().await.map_err(|_| Kind::Unavailable.problem())?;
-    let received = tokio::time::timeout(PATIENCE, read(payload)).await;
-    let received = received.map_err(|_| Kind::BodyTooSlow.problem())??;
     let report = answers.file(received.freeze(), scope).await?;
     let mut json = serde_json::to_value(&report).map_err(|e| Problem::internal(&e))?;
     if let Some(object) = json.as_object_mut() {
@@ -109,15 +117,33 @@ pub(super) async fn digest(
     Ok(padded(answers.about(Clue::Digest(digest)).await?))
 }
 
-async fn read(mut payload: web::Payload) -> Result<BytesMut, Problem> {
+impl From<Full> for Problem {
+    fn from(_: Full) -> Self {
+        Kind::Unavailable.problem().detail("too many files are on their way")
+    }
+}
+
+/// How many files are taken in at a time.
+pub(super) fn admission() -> Admission {
+    Admission::new(FILES_MAX, BYTES_MAX)
+}
+
+async fn read(mut payload: web::Payload, room: &mut Place) -> Result<BytesMut, Problem> {
     let mut file = BytesMut::new();
-    while let Some(chunk) = payload.next().await {
+    loop {
+        let chunk = tokio::select! {
+            chunk = payload.next() => chunk,
+            () = room.told_to_leave() => return Err(Full.into()),
+        };
+        let Some(chunk) = chunk else { break };
         let chunk = chunk.map_err(|error| body::payload(&error))?;
         if file.len() + chunk.len() > FILE_BYTES_MAX {
             return Err(Kind::BodyTooLarge.problem().expected(format!("at most {FILE_BYTES_MAX} bytes")));
         }
+        room.grow(chunk.len(), Instant::now())?;
         file.extend_from_slice(&chunk);
     }
+    room.arrived();
     Ok(file)
 }
 

@@ -24,7 +24,7 @@ use crate::verify::{self, Question, Scope, Trust};
 const LENGTH: usize = 1024;
 /// A row to read when there is none, so that an unknown number costs as much as a known one.
 const DECOY: &str = include_str!("sample.json");
-/// Files that are received and verified at a time.
+/// Files that are verified at a time.
 const AT_A_TIME: usize = 16;
 
 /// Why there is no answer.
@@ -114,7 +114,7 @@ impl Answers {
         Self { database, trust: Arc::new(trust), log_keys: log_keys.into(), clock, places }
     }
 
-    /// Keeps a place while a file is received and verified; waits if all are taken.
+    /// A place is kept while a file is verified, not before all of it is there.
     pub fn places(&self) -> Arc<Semaphore> {
         Arc::clone(&self.places)
     }

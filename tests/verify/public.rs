@@ -1,5 +1,8 @@
 //! `/v1/verify` over HTTP, as anybody may ask it.
 
+use std::io::Write as _;
+use std::net::TcpStream;
+
 use crate::actors::Server;
 use crate::sealed::{Office, row};
 
@@ -45,4 +48,22 @@ fn an_unknown_number_and_digest_are_answered_alike_and_a_slip_of_the_pen_is_said
     let slip = number.to_string().replacen(|c: char| c.is_ascii_alphabetic(), "7", 1);
     citizen.send("GET", &format!("/v1/verify/{slip}"), &[], &[]).problem(422, "value-invalid");
     citizen.send("GET", "/v1/verify?sha256=xyz", &[], &[]).problem(422, "value-invalid");
+}
+
+#[test]
+fn many_who_send_slowly_keep_out_nobody() {
+    let server = Server::start();
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let slow: Vec<TcpStream> = (0..60)
+        .map(|_| {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream
+                .write_all(b"POST /v1/verify HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n%PDF-1.7")
+                .unwrap();
+            stream
+        })
+        .collect();
+    let report = server.citizen().send("POST", "/v1/verify", &[], b"hello").expect(200);
+    assert_eq!(report["verdict"], "cannot-tell");
+    drop(slow);
 }
