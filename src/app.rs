@@ -1,5 +1,6 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
+mod events;
 mod evidence;
 mod inspect;
 mod issuing;
@@ -28,6 +29,7 @@ use crate::database::{Database, DatabaseError, jobs};
 use crate::domain::clock::Clock;
 use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
+use crate::events::{EventsError, Worker};
 use crate::http::{self, Metrics, Probes, Server, Shared};
 use crate::intake::receive::Receiver;
 use crate::intake::uploads::Uploads;
@@ -36,6 +38,7 @@ use crate::issuance::interrupt::Uninterrupted;
 use crate::issuance::log::Log;
 use crate::issuance::log_files::LogFiles;
 use crate::issuance::sequencer::Sequencing;
+use crate::issuance::signing::OpenedSigners;
 use crate::jobs::Running;
 use crate::jobs::pulse::Pulse;
 use crate::objects::{MasterKeys, ObjectStore, Vault};
@@ -44,7 +47,7 @@ use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
 use crate::retention::Retention;
 use crate::search::index::IndexError;
-use crate::tlog::LogSigner;
+use crate::tlog::{LogSigner, VerifierKey};
 use crate::web::PublicTrust;
 use low_priority::LowPriority;
 use search::Search;
@@ -100,6 +103,9 @@ pub enum StartError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Events cannot be delivered.
+    #[error(transparent)]
+    Events(#[from] EventsError),
     /// The search index does not open.
     #[error("the search index does not open")]
     Index(#[from] IndexError),
@@ -134,6 +140,7 @@ pub struct App {
     search: Search,
     watching: Option<Background>,
     probes: Probes,
+    events: Worker,
     _low_priority: LowPriority,
     _lock: ServeLock,
 }
@@ -165,24 +172,25 @@ impl App {
         let store = objects::open(&config, &random)?;
         let watching = store.find_out().await?;
         let vault = open_vault(&store.shared(), &keystore, master, (&clock, &random));
+        take_jobs_over(&config, &database, node, clock.as_ref()).await?;
+        let (outbox, events) = events::start(&config, &database, node, (&clock, &random))?;
         let low_priority = LowPriority::start().map_err(StartError::Runtime)?;
-        let search = low_priority.within(|| Search::start(&config, &database, &vault, &clock, &random))?;
+        let search = low_priority
+            .within(|| Search::start(&config, &database, &vault, &clock, &random, outbox.clone()))?;
         let evidence = evidence::Parts {
             database: database.clone(),
             vault: vault.clone(),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             node,
+            outbox: outbox.clone(),
         };
-        take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (receiver, jobs) = low_priority.within(|| evidence::start(&config, &evidence, search.wake()));
         let (uploads, tidier) = evidence::uploads(&config, &receiver);
         let (retention, eraser) = evidence.retention(&keystore, &search);
         let log_key = log_signer.verifier().clone();
         let log = Arc::new(Log::new(database.clone(), LogFiles::new(store.shared()), log_key.clone()));
-        let answers =
-            Answers::new(database.clone(), signers.trust(), vec![log_key.clone()], Arc::clone(&clock));
-        let page_trust = PublicTrust::new(&signers.roots(), &[log_key]);
+        let (answers, page_trust) = trusting(&database, &signers, log_key, &clock);
         let with = (&clock, node);
         let (sequencer, pulse) = start_sequencer(&config, &log, &database, log_signer, with);
         let work = (&search.indexer, &pulse);
@@ -194,10 +202,10 @@ impl App {
             signers,
             clock,
             random: Arc::clone(&random),
+            outbox,
         };
         let (orders, copies) = issuing::open(&config, parts)?;
-        let issuance = orders.issuance.clone();
-        let finisher = Background::start(|stop| issuing::finish_begun(issuance, stop));
+        let finisher = finisher(&orders);
         Ok(Self {
             config,
             random,
@@ -220,6 +228,7 @@ impl App {
             search,
             watching,
             probes,
+            events,
             _low_priority: low_priority,
             _lock: lock,
         })
@@ -234,15 +243,18 @@ impl App {
     }
 
     fn shared(&self) -> Result<Shared, StartError> {
+        let metrics = Metrics::new()?;
+        self.events.counters.register(metrics.registry())?;
         Ok(Shared {
             tokens: Tokens::new(&self.config.access.tokens),
-            metrics: Metrics::new()?,
+            metrics,
             probes: self.probes.clone(),
             random: Arc::clone(&self.random),
             database: self.database.clone(),
             vault: self.vault.clone(),
             receiver: self.receiver.clone(),
             uploads: self.uploads.clone(),
+            replayer: self.events.replayer.clone(),
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
             orders: self.orders.clone(),
@@ -260,6 +272,7 @@ impl App {
         self.eraser.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;
+        self.events.stop().await;
         self.sequencer.stop().await;
         if let Some(watching) = self.watching {
             watching.stop().await;
@@ -299,6 +312,32 @@ impl ServeLock {
     }
 }
 
+/// What the public is answered, and what the page checks against: both believe the installation's own keys.
+fn trusting(
+    database: &Database,
+    signers: &OpenedSigners,
+    log_key: VerifierKey,
+    clock: &Arc<dyn Clock>,
+) -> (Answers, PublicTrust) {
+    let page = PublicTrust::new(&signers.roots(), std::slice::from_ref(&log_key));
+    (Answers::new(database.clone(), signers.trust(), vec![log_key], Arc::clone(clock)), page)
+}
+
+fn finisher(orders: &Orders) -> Background {
+    let issuance = orders.issuance.clone();
+    Background::start(|stop| issuing::finish_begun(issuance, stop))
+}
+
+fn open_vault(
+    objects: &Arc<dyn ObjectStore>,
+    keystore: &Database,
+    master: MasterKeys,
+    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
+) -> Vault {
+    let keys = Arc::new(Keystore::new(keystore.clone()));
+    Vault::new(Arc::clone(objects), keys, master, Arc::clone(clock), Arc::clone(random))
+}
+
 /// What this node had claimed when it was killed is due again; so is all that was claimed in an embedded database,
 /// since nobody else can be at work there: every process of it held the lock of this folder.
 async fn take_jobs_over(
@@ -312,16 +351,6 @@ async fn take_jobs_over(
     let taken: Result<u64, DatabaseError> =
         database.write(move |tx| Box::pin(jobs::take_over(tx, of, now))).await;
     taken.map(drop).map_err(|source| StartError::Database { which: "database", source })
-}
-
-fn open_vault(
-    objects: &Arc<dyn ObjectStore>,
-    keystore: &Database,
-    master: MasterKeys,
-    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
-) -> Vault {
-    let keys = Arc::new(Keystore::new(keystore.clone()));
-    Vault::new(Arc::clone(objects), keys, master, Arc::clone(clock), Arc::clone(random))
 }
 
 fn url_is_embedded(config: &Config) -> bool {

@@ -12,10 +12,12 @@ use crate::access::Role;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::AuthorityId;
 
+mod events;
 mod sections;
 #[cfg(test)]
 mod tests;
 
+pub use events::{EventTarget, Events, TargetUrl};
 pub use sections::{
     Database, Diagnostics, DiagnosticsFormat, Extractor, Http, Issue, Keystore, Limits, Log, ObjectLock,
     ObjectStoreKind, Objects, S3, Search, Uploads,
@@ -53,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// Logs and metrics.
     pub diagnostics: Diagnostics,
+    /// Who is told what happens.
+    pub events: Events,
     /// Who signs.
     pub signing: Signing,
     /// Who calls.
@@ -76,6 +80,7 @@ impl Default for Config {
             issue: Issue::default(),
             log: Log::default(),
             diagnostics: Diagnostics::default(),
+            events: Events::default(),
             signing: Signing::default(),
             access: Access::default(),
         }
@@ -265,6 +270,9 @@ impl Config {
             let expected = format!("at most {}, got {kept}", Uploads::KEPT_HOURS_MAX);
             return Some(("uploads.kept_hours".into(), expected));
         }
+        if let Some(contradiction) = self.events.contradiction() {
+            return Some(contradiction);
+        }
         for token in &self.access.tokens {
             if token.roles.is_empty() {
                 return Some(("access.tokens".into(), format!("a role for {:?}", token.client)));
@@ -279,7 +287,7 @@ impl Config {
         None
     }
 
-    fn counts(&self) -> [(&'static str, u64); 17] {
+    fn counts(&self) -> [(&'static str, u64); 21] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("http.workers", wide(self.http.workers)),
@@ -299,6 +307,10 @@ impl Config {
             ("extractor.cpu_seconds", self.extractor.cpu_seconds),
             ("extractor.wall_seconds", self.extractor.wall_seconds),
             ("extractor.output_bytes_max", self.extractor.output_bytes_max),
+            ("events.attempts_max", self.events.attempts_max.into()),
+            ("events.pause_seconds_max", self.events.pause_seconds_max),
+            ("events.timeout_seconds", self.events.timeout_seconds),
+            ("events.places", wide(self.events.places)),
         ]
     }
 }

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod database;
 pub mod domain;
+pub mod events;
 pub mod http;
 pub mod intake;
 pub mod issuance;

@@ -30,6 +30,8 @@ mod entries;
 #[cfg(test)]
 mod erasure;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod extraction;
 #[cfg(test)]
 mod faults;

@@ -14,6 +14,7 @@ use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
 use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
+use crate::events::Outbox;
 use crate::intake::extract::{Extractor, Limits};
 use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
@@ -38,17 +39,19 @@ pub(super) struct Parts {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
     pub(super) node: NodeId,
+    pub(super) outbox: Outbox,
 }
 
 impl Parts {
     /// What decides about documents that are there, and what finishes the erasures it begins.
     pub(super) fn retention(&self, keystore: &Database, search: &Search) -> (Retention, Background) {
-        let Self { database, vault, clock, random, .. } = self;
+        let Self { database, vault, clock, random, outbox, .. } = self;
         let retention = Retention {
             database: database.clone(),
             clock: Arc::clone(clock),
             random: Arc::clone(random),
             index: search.wake(),
+            outbox: outbox.clone(),
             erased: Arc::new(Notify::new()),
         };
         let eraser = Eraser {
@@ -65,13 +68,14 @@ impl Parts {
 
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
 pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Receiver, Running) {
-    let Parts { database, vault, clock, random, node } = parts;
+    let Parts { database, vault, clock, random, node, outbox } = parts;
     let processor = Processor {
         database: database.clone(),
         vault: vault.clone(),
         extractor: extractor(&config.extractor),
         clock: Arc::clone(clock),
         index,
+        outbox: outbox.clone(),
     };
     let runner = Runner::new(database.clone(), Arc::clone(clock), Arc::clone(random), Patience::default())
         .on_node(*node)
@@ -84,6 +88,7 @@ pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Rece
         bytes_max: config.limits.upload_bytes_max,
         jobs: Some(runner.wake()),
         turns: Turns::default(),
+        outbox: outbox.clone(),
     };
     // Ends with the runtime; broken off anywhere, the next start goes on.
     tokio::spawn(keep_tidy(vault.clone(), database.clone(), Arc::clone(clock)));

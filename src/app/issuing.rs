@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
+use crate::events::Outbox;
 use crate::issuance::deliver::VaultArchive;
 use crate::issuance::flow::Issuance;
 use crate::issuance::interrupt::Uninterrupted;
@@ -29,11 +30,12 @@ pub(super) struct Parts {
     pub(super) signers: Arc<dyn Signers>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) random: Arc<dyn Random>,
+    pub(super) outbox: Outbox,
 }
 
 /// Puts them together.
 pub(super) fn open(config: &Config, parts: Parts) -> Result<(Orders, Copies), StartError> {
-    let Parts { database, vault, log, signers, clock, random } = parts;
+    let Parts { database, vault, log, signers, clock, random, outbox } = parts;
     let archive = Arc::new(VaultArchive::new(vault, database.clone(), Arc::clone(&clock)));
     let issuance = Issuance {
         database: database.clone(),
@@ -43,6 +45,7 @@ pub(super) fn open(config: &Config, parts: Parts) -> Result<(Orders, Copies), St
         signers,
         clock: Arc::clone(&clock),
         interrupts: Arc::new(Uninterrupted),
+        outbox,
     };
     let settings = IssueSettings {
         public_url: config.public_url.as_str().to_owned(),

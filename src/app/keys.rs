@@ -45,6 +45,14 @@ pub enum KeyFileError {
         /// As in the key.
         got: String,
     },
+    /// The secret of a target of events.
+    #[error("{path}", path = path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// The rule it breaks.
+        source: crate::events::sign::BadSecret,
+    },
     /// A signer.
     #[error("{path}", path = path.display())]
     Signer {

@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
+use crate::events::Outbox;
 use crate::intake::index::{Indexer, Indexing};
 use crate::objects::Vault;
 use crate::search::find::Finder;
@@ -37,6 +38,7 @@ impl Search {
         vault: &Vault,
         clock: &Arc<dyn Clock>,
         random: &Arc<dyn Random>,
+        outbox: Outbox,
     ) -> Result<Self, IndexError> {
         let index = TantivyBackend::open(&config.path(&config.search.folder), TantivyLimits::default())?;
         let index: Arc<dyn SearchBackend> = Arc::new(index);
@@ -48,7 +50,7 @@ impl Search {
             Arc::clone(random),
         );
         let indexer = Indexer::new(database.clone(), vault.clone(), Arc::clone(&index), Arc::clone(clock));
-        let indexer = indexer.rebuilding_on(request(config));
+        let indexer = indexer.rebuilding_on(request(config)).telling(outbox);
         let wake = indexer.wake();
         Ok(Self { finder, indexing: indexer.clone().start(), indexer, wake, index })
     }

@@ -146,6 +146,13 @@ pub async fn find(
     row.as_ref().map(document).transpose()
 }
 
+/// Whether levels or seals restrict who may see the document, whoever's it is. One that is gone is not restricted.
+pub async fn is_restricted(tx: &mut Tx, id: DocumentId) -> Result<bool, DatabaseError> {
+    let row =
+        sql("SELECT 1 AS restricted FROM documents WHERE id = $1 AND (restriction <> '' OR seals <> '')");
+    Ok(row.bind(id).optional(tx).await?.is_some())
+}
+
 /// Notes what reading the document out has given, and that nothing is wrong with it (any more).
 pub async fn set_extracted(
     tx: &mut Tx,

@@ -54,10 +54,45 @@ pub async fn changes_behind(tx: &mut Tx, seq: i64) -> Result<i64, DatabaseError>
 /// Notes that the index has committed a document with what its last change brought.
 pub async fn mark_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
     for document in documents {
-        let mark = sql("UPDATE documents SET indexed_at = $2 WHERE id = $1");
+        let mark = sql(
+            "UPDATE documents SET indexed_at = $2, first_indexed_at = COALESCE(first_indexed_at, $2) WHERE id = $1",
+        );
         mark.bind(*document).bind(at).later(tx);
     }
     Ok(())
+}
+
+/// Those of these documents that were never in the index, and whose they are.
+pub async fn new_in_index(
+    tx: &mut Tx,
+    documents: &[DocumentId],
+) -> Result<Vec<(DocumentId, AuthorityId)>, DatabaseError> {
+    let mut new = Vec::new();
+    for document in documents {
+        let row = sql("SELECT authority FROM documents WHERE id = $1 AND first_indexed_at IS NULL");
+        if let Some(row) = row.bind(*document).optional(tx).await? {
+            new.push((*document, row.id("authority")?));
+        }
+    }
+    Ok(new)
+}
+
+/// As [`new_in_index`], of those whose changes up to `seq` the index has committed.
+pub async fn new_and_committed(
+    tx: &mut Tx,
+    seq: i64,
+) -> Result<Vec<(DocumentId, AuthorityId)>, DatabaseError> {
+    let rows = sql("SELECT id, authority FROM documents
+        WHERE first_indexed_at IS NULL AND (flag IS NULL OR flag <> 'index-quarantined')
+          AND id IN (SELECT document FROM index_changes GROUP BY document HAVING MAX(seq) <= $1)");
+    let rows = rows.bind(seq).all(tx).await?;
+    rows.iter().map(|row| Ok((row.id("id")?, row.id("authority")?))).collect()
+}
+
+/// Whose the document is.
+pub async fn owner(tx: &mut Tx, document: DocumentId) -> Result<Option<AuthorityId>, DatabaseError> {
+    let row = sql("SELECT authority FROM documents WHERE id = $1").bind(document).optional(tx).await?;
+    row.map(|row| row.id("authority")).transpose()
 }
 
 /// Notes that the index broke on a document and goes on without it.
@@ -70,7 +105,8 @@ pub async fn mark_quarantined(tx: &mut Tx, document: DocumentId, at: Timestamp) 
 
 /// Notes for the documents of changes up to `seq` what the index has committed before this process began.
 pub async fn mark_committed(tx: &mut Tx, seq: i64, at: Timestamp) -> Result<u64, DatabaseError> {
-    let mark = sql("UPDATE documents SET indexed_at = $2 WHERE indexed_at IS NULL AND (flag IS NULL OR flag <> 'index-quarantined')
+    let mark = sql("UPDATE documents SET indexed_at = $2, first_indexed_at = COALESCE(first_indexed_at, $2)
+        WHERE indexed_at IS NULL AND (flag IS NULL OR flag <> 'index-quarantined')
         AND id IN (SELECT document FROM index_changes GROUP BY document HAVING MAX(seq) <= $1)");
     mark.bind(seq).bind(at).execute(tx).await
 }

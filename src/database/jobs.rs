@@ -1,6 +1,8 @@
 //! Background work as rows: claimed under a lease, tried again with a pause, set aside as poison after too many
 //! tries. Authorities take turns, so that one with a long queue does not keep the others waiting.
 
+pub mod queue;
+
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -39,6 +39,7 @@ pub(super) const MAIN: Schema = Schema {
         migration!(2, "sqlite", "postgres", "0002_keeping.sql"),
         migration!(3, "sqlite", "postgres", "0003_uploads.sql"),
         migration!(4, "sqlite", "postgres", "0004_erasure.sql"),
+        migration!(5, "sqlite", "postgres", "0005_events.sql"),
     ],
 };
 

@@ -123,6 +123,12 @@ pub async fn by_key(
     row.map(|row| Ok((order(&row)?, row.get("fingerprint")?))).transpose()
 }
 
+/// The sender's own reference of an order, whoever's it is.
+pub async fn business_key(tx: &mut Tx, id: OrderId) -> Result<Option<String>, DatabaseError> {
+    let row = sql("SELECT business_key FROM orders WHERE id = $1").bind(id).optional(tx).await?;
+    row.map_or(Ok(None), |row| row.get("business_key"))
+}
+
 /// Refuses an order that awaits release. False if it does not await it any more.
 pub async fn refuse(tx: &mut Tx, id: OrderId, refusal: &str, at: Timestamp) -> Result<bool, DatabaseError> {
     let refused = sql("UPDATE orders SET state = 'refused', refusal = $2, state_at = $3 \

@@ -79,6 +79,8 @@ callers! {
     Auditor = [Auditor];
     /// Runs the installation.
     Operator = [Operator];
+    /// Whoever sees which events could not be delivered.
+    EventReader = [Auditor, Operator];
     /// Whoever brings evidence.
     Uploader = [Engine, Clerk, Registrar];
     /// Whoever may read the archive, as far as the levels of PStV § 14 go.

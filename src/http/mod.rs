@@ -9,6 +9,7 @@ mod certificates;
 mod digest;
 mod documents;
 mod entries;
+mod events;
 mod health;
 mod log;
 mod metrics;

@@ -5,7 +5,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    certificates, documents, entries, health, log, metrics, orders, pages, problem, search, uploads, verify,
+    certificates, documents, entries, events, health, log, metrics, orders, pages, problem, search, uploads,
+    verify,
 };
 
 /// The document. Each route of the table is listed here; a test says which is missing.
@@ -41,6 +42,9 @@ use super::{
         log::tile,
         search::by_query,
         search::by_body,
+        events::dead,
+        events::replay_all,
+        events::replay,
         health::live,
         health::ready,
         metrics::metrics,

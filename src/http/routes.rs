@@ -7,7 +7,8 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
 use super::{
-    certificates, documents, entries, health, log, metrics, openapi, orders, pages, search, uploads, verify,
+    certificates, documents, entries, events, health, log, metrics, openapi, orders, pages, search, uploads,
+    verify,
 };
 
 /// Every route.
@@ -57,6 +58,10 @@ pub(crate) fn table() -> Vec<Route> {
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),
+        // operator, auditor: what others could not be told
+        on(Method::GET, "/v1/events/dead", events::dead),
+        on(Method::POST, "/v1/events/dead/replay", events::replay_all),
+        on(Method::POST, "/v1/events/dead/{id}/replay", events::replay),
         // operator, monitoring: no token, no data
         on(Method::GET, "/health/live", health::live),
         on(Method::GET, "/health/ready", health::ready),

@@ -14,6 +14,7 @@ use crate::access::Tokens;
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::random::Random;
+use crate::events::Replayer;
 use crate::intake::receive::Receiver;
 use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
@@ -43,6 +44,8 @@ pub struct Shared {
     pub receiver: Receiver,
     /// Receives it in several requests.
     pub uploads: Uploads,
+    /// Gives events another chance.
+    pub replayer: Replayer,
     /// The search.
     pub finder: Finder,
     /// The verification log.
@@ -87,6 +90,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let vault = web::Data::new(shared.vault);
     let receiver = web::Data::new(shared.receiver);
     let uploads = web::Data::new(shared.uploads);
+    let replayer = web::Data::new(shared.replayer);
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
     let orders = web::Data::new(shared.orders);
@@ -105,6 +109,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(vault.clone())
             .app_data(receiver.clone())
             .app_data(uploads.clone())
+            .app_data(replayer.clone())
             .app_data(finder.clone())
             .app_data(log.clone())
             .app_data(orders.clone())

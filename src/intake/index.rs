@@ -20,6 +20,7 @@ use crate::database::index::{self as rows, Findable};
 use crate::database::{Database, DatabaseError, Tx, index_changes};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DocumentId;
+use crate::events::{Event, Happening, Outbox};
 use crate::jobs::pulse::{Beat, Pulse};
 use crate::objects::{KeyError, ObjectRef, Vault, VaultError};
 use crate::search::index::{Applied, Change, IndexError, IndexedDocument, Mark, Page, SearchBackend};
@@ -77,6 +78,7 @@ pub struct Indexer {
     /// A file that asks for a rebuild while it is there.
     request: Option<PathBuf>,
     pulse: Pulse,
+    outbox: Outbox,
 }
 
 /// The job while it runs.
@@ -93,14 +95,21 @@ impl Indexer {
         index: Arc<dyn SearchBackend>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let (wake, pulse) = (Arc::new(Notify::new()), Pulse::default());
-        Self { database, vault, index, clock, wake, request: None, pulse }
+        let (wake, pulse, outbox) = (Arc::new(Notify::new()), Pulse::default(), Outbox::silent());
+        Self { database, vault, index, clock, wake, request: None, pulse, outbox }
     }
 
     /// Lets another process ask for a rebuild by the file `request`, which is removed once the index is empty.
     #[must_use]
     pub fn rebuilding_on(mut self, request: PathBuf) -> Self {
         self.request = Some(request);
+        self
+    }
+
+    /// Lets others know what is found for the first time.
+    #[must_use]
+    pub fn telling(mut self, outbox: Outbox) -> Self {
+        self.outbox = outbox;
         self
     }
 
@@ -131,7 +140,11 @@ impl Indexer {
         let now = self.clock.now();
         match agreement {
             Agreement::Continues => {
-                self.database.write(move |tx| Box::pin(rows::mark_committed(tx, mark.seq, now))).await?;
+                let outbox = self.outbox.clone();
+                let committed = self.database.write(move |tx| {
+                    Box::pin(async move { mark_committed(tx, mark.seq, now, &outbox).await })
+                });
+                committed.await?;
             }
             Agreement::FromNothing | Agreement::OtherHistory => {
                 self.database.write(|tx| Box::pin(rows::mark_nothing(tx))).await?;
@@ -265,10 +278,14 @@ impl Indexer {
         for (document, reason) in &applied.quarantined {
             tracing::error!(%document, reason, "the index broke on a document and goes on without it");
         }
+        let outbox = self.outbox.clone();
         let lost: Vec<DocumentId> = applied.quarantined.into_iter().map(|(document, _)| document).collect();
-        let written =
-            self.database.write(move |tx| Box::pin(async move { states(tx, &documents, &lost, now).await }));
-        Ok(written.await?)
+        let written = self
+            .database
+            .write(move |tx| Box::pin(async move { states(tx, &documents, &lost, now, &outbox).await }));
+        written.await?;
+        self.outbox.wake();
+        Ok(())
     }
 
     /// The document as it is now.
@@ -320,14 +337,36 @@ impl Indexing {
     }
 }
 
+/// What the index had committed before this process began.
+async fn mark_committed(tx: &mut Tx, seq: i64, now: Timestamp, outbox: &Outbox) -> Result<(), DatabaseError> {
+    if outbox.any_hears(Happening::DocumentSearchable) {
+        for (document, authority) in rows::new_and_committed(tx, seq).await? {
+            let event = Event::document(Happening::DocumentSearchable, authority, document, now);
+            outbox.tell(tx, event).await?;
+        }
+    }
+    rows::mark_committed(tx, seq, now).await.map(drop)
+}
+
 async fn states(
     tx: &mut Tx,
     indexed: &[DocumentId],
     lost: &[DocumentId],
     now: Timestamp,
+    outbox: &Outbox,
 ) -> Result<(), DatabaseError> {
+    if outbox.any_hears(Happening::DocumentSearchable) {
+        for (document, authority) in rows::new_in_index(tx, indexed).await? {
+            let event = Event::document(Happening::DocumentSearchable, authority, document, now);
+            outbox.tell(tx, event).await?;
+        }
+    }
     rows::mark_indexed(tx, indexed, now).await?;
     for document in lost {
+        if let Some(authority) = rows::owner(tx, *document).await? {
+            let event = Event::document(Happening::DocumentFlagged, authority, *document, now);
+            outbox.tell(tx, event.reason("index-quarantined")).await?;
+        }
         rows::mark_quarantined(tx, *document, now).await?;
     }
     Ok(())

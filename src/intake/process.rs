@@ -16,6 +16,7 @@ use crate::database::documents::{self, Document, Extracted};
 use crate::database::{Database, DatabaseError, index_changes, jobs};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DocumentId, ObjectId};
+use crate::events::{Event, Happening, Outbox};
 use crate::jobs::{Claimed, Finished, Handler, JobError};
 use crate::objects::{ObjectRef, Sealed, Vault, VaultError};
 
@@ -34,6 +35,8 @@ pub struct Processor {
     pub clock: Arc<dyn Clock>,
     /// Told after each commit that the index has something to take over.
     pub index: Arc<Notify>,
+    /// Told of what failed for good.
+    pub outbox: Outbox,
 }
 
 /// Why a document was not read out this time.
@@ -63,6 +66,7 @@ impl Handler for Processor {
         let extraction = self.extract(&document).await?;
         self.keep(document, extraction, job).await?;
         self.index.notify_one();
+        self.outbox.wake();
         Ok(Finished::Removed)
     }
 }
@@ -130,6 +134,7 @@ impl Processor {
         let (id, authority, now) = (document.id, document.authority, self.clock.now());
         let (pages, words) = (u32::try_from(extraction.pages.len()).unwrap_or(u32::MAX), extraction.words());
         let (flag, job_id, lease) = (extraction.flag, job.id, job.lease);
+        let outbox = self.outbox.clone();
         let written = self.database.write(move |tx| {
             Box::pin(async move {
                 if !jobs::complete(tx, job_id, lease).await? {
@@ -143,6 +148,8 @@ impl Processor {
                     .await?;
                 if let Some(reason) = flag {
                     documents::set_flag(tx, authority, id, reason.as_str(), now).await?;
+                    let event = Event::document(Happening::DocumentFlagged, authority, id, now);
+                    outbox.tell(tx, event.reason(reason.as_str())).await?;
                 }
                 index_changes::append(tx, id, authority, now).await?;
                 Ok(text)

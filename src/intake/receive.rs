@@ -23,6 +23,7 @@ use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
 use crate::domain::random::Random;
+use crate::events::{Event, Happening, Outbox};
 use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 
@@ -49,6 +50,8 @@ pub struct Receiver {
     pub jobs: Option<Wake>,
     /// Who works on which idempotency key.
     pub turns: Turns,
+    /// Told of each new document.
+    pub outbox: Outbox,
 }
 
 /// What the sender claims about the bytes.
@@ -238,6 +241,7 @@ impl Receiver {
         let (job, entry) = (self.job(&document), fields.entry.clone());
         let lease = idempotency::Lease::draw(&*self.random);
         let act = act(&document, sender);
+        let outbox = self.outbox.clone();
         let done = self.database.write(move |tx| {
             Box::pin(async move {
                 let now = document.stored_at;
@@ -251,6 +255,7 @@ impl Receiver {
                 if let Some(entry) = &entry {
                     keeping::inherit(tx, kept.authority, kept.id, entry).await?;
                 }
+                outbox.tell(tx, stored(&kept)).await?;
                 if let Some(once) = once {
                     complete(tx, &once, lease, &kept).await?;
                 }
@@ -269,6 +274,7 @@ impl Receiver {
         if let Some(jobs) = &self.jobs {
             jobs.wake();
         }
+        self.outbox.wake();
         outcome.map(|(kept, _)| kept)
     }
 
@@ -415,6 +421,10 @@ async fn complete(
         Err(CompleteError::LeaseLost) => Err(ReceiveError::KeyInUse),
         Err(CompleteError::Database(error)) => Err(error.into()),
     }
+}
+
+fn stored(document: &Document) -> Event {
+    Event::document(Happening::DocumentStored, document.authority, document.id, document.stored_at)
 }
 
 fn act(document: &Document, sender: &Sender) -> Act {

@@ -14,10 +14,11 @@ use super::log::{Log, LogError};
 use super::request::{CertificateRequest, RequestError};
 use super::signing::{Signers, SigningStatement};
 use crate::database::certificates::{self as rows, Certificate, Fixed, Logged, Sealed, Stored};
-use crate::database::{Database, DatabaseError, log as log_rows};
+use crate::database::{Database, DatabaseError, log as log_rows, orders};
 use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, CertificateId, ObjectId};
+use crate::events::{Event, Happening, Outbox};
 use crate::pdf::stationery::Stationery;
 use crate::seal::{self, SealError, Signature};
 use crate::tlog::{Leaf, LeafKind};
@@ -109,6 +110,8 @@ pub struct Issuance {
     pub clock: Arc<dyn Clock>,
     /// Where a test cuts the flow off.
     pub interrupts: Arc<dyn Interrupts>,
+    /// Told of each certificate that may be handed over.
+    pub outbox: Outbox,
 }
 
 impl Issuance {
@@ -204,10 +207,21 @@ impl Issuance {
         self.interrupts.after(Step::Stored)?;
         let stored = Stored { object, sha256 };
         let (id, at) = (fixed.id, self.clock.now());
-        let kept = self
-            .database
-            .write(move |tx| Box::pin(async move { rows::keep_revision(tx, id, &stored, at).await }));
-        if kept.await? {
+        let (outbox, authority, order) = (self.outbox.clone(), fixed.authority, fixed.order);
+        let kept = self.database.write(move |tx| {
+            Box::pin(async move {
+                let first = rows::keep_revision(tx, id, &stored, at).await?;
+                if first && outbox.hears(authority, Happening::CertificateIssued) {
+                    let key = orders::business_key(tx, order).await?;
+                    let event = Event::order(Happening::CertificateIssued, authority, order, at);
+                    outbox.tell(tx, event.certificate(id).business_key(key.as_deref())).await?;
+                }
+                Ok::<_, DatabaseError>(first)
+            })
+        });
+        let kept = kept.await?;
+        self.outbox.wake();
+        if kept {
             return Ok(stored);
         }
         self.again(fixed.id).await?.stored.ok_or(IssueError::Unknown(fixed.id))

@@ -20,6 +20,7 @@ use crate::domain::clock::FixedClock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, NodeId, ObjectId};
 use crate::domain::random::SeededRandom;
+use crate::events::Outbox;
 use crate::objects::MemoryStore;
 use crate::pdf::stationery::Stationery;
 use crate::seal::demo_ca;
@@ -111,6 +112,7 @@ pub(crate) async fn in_an_office(test: impl AsyncFn(&Office)) {
             signers: Arc::new(signers),
             clock: clock.clone(),
             interrupts: Arc::new(Uninterrupted),
+            outbox: Outbox::silent(),
         };
         let mut office = Office { issuance, archive, clock, stop: Some(stop) };
         test(&office).await;

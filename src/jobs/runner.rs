@@ -45,7 +45,7 @@ struct Shared {
 
 #[derive(Clone)]
 struct Kind {
-    name: &'static str,
+    name: Arc<str>,
     places: usize,
     handler: Arc<dyn Handler>,
 }
@@ -79,8 +79,8 @@ impl Runner {
 
     /// Jobs of `kind` are done by `handler`, at most `places` at the same time.
     #[must_use]
-    pub fn with(mut self, kind: &'static str, places: usize, handler: Arc<dyn Handler>) -> Self {
-        self.kinds.push(Kind { name: kind, places, handler });
+    pub fn with(mut self, kind: impl Into<Arc<str>>, places: usize, handler: Arc<dyn Handler>) -> Self {
+        self.kinds.push(Kind { name: kind.into(), places, handler });
         self
     }
 
@@ -116,7 +116,7 @@ async fn serve(shared: Shared, kind: Kind, mut wake: watch::Receiver<()>, mut st
     while !*stop.borrow_and_update() {
         wake.borrow_and_update();
         let pause = start_due(&shared, &kind, &mut running).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, kind = kind.name, "jobs cannot be claimed");
+            tracing::warn!(%error, kind = %kind.name, "jobs cannot be claimed");
             shared.patience.poll
         });
         let free = running.len() < kind.places;
@@ -139,10 +139,14 @@ async fn start_due(
     kind: &Kind,
     running: &mut JoinSet<()>,
 ) -> Result<Duration, DatabaseError> {
-    let name = kind.name;
+    let name = &kind.name;
     let poll = shared.patience.poll;
     while running.len() < kind.places {
-        let due = shared.database.read(|tx| Box::pin(jobs::next_due(tx, name))).await?;
+        let due = {
+            let name = Arc::clone(name);
+            let asked = shared.database.read(|tx| Box::pin(async move { jobs::next_due(tx, &name).await }));
+            asked.await?
+        };
         let now = shared.clock.now();
         match due {
             None => return Ok(poll),
@@ -164,14 +168,14 @@ async fn claim(
     now: Timestamp,
     at_most: usize,
 ) -> Result<Vec<Claimed>, DatabaseError> {
-    let (name, attempts_max) = (kind.name, shared.patience.attempts_max);
+    let (name, attempts_max) = (Arc::clone(&kind.name), shared.patience.attempts_max);
     let lease_until = after(now, shared.patience.lease);
     let leases: Vec<Lease> = (0..at_most).map(|_| Lease::draw(shared.node, &*shared.random)).collect();
     let claiming = shared.database.write(move |tx| {
         Box::pin(async move {
             let mut claimed = Vec::new();
             for lease in leases {
-                match jobs::claim(tx, name, lease, now, lease_until, attempts_max).await? {
+                match jobs::claim(tx, &name, lease, now, lease_until, attempts_max).await? {
                     Some(job) => claimed.push(job),
                     None => break,
                 }
@@ -187,22 +191,22 @@ async fn work(shared: Shared, kind: Kind, job: Claimed) {
     let outcome = tokio::select! {
         outcome = doing => outcome.unwrap_or_else(|_| Err(JobError::Again("its handler panicked".to_owned()))),
         () = until_lost(&shared, &job) => {
-            tracing::warn!(kind = kind.name, job = %job.id, "the lease of a job was lost while it ran");
+            tracing::warn!(kind = %kind.name, job = %job.id, "the lease of a job was lost while it ran");
             return;
         }
     };
     match write_down(&shared, &job, &outcome).await {
         Ok(true) => {}
         Ok(false) => {
-            tracing::warn!(kind = kind.name, job = %job.id, "the lease of a job was lost before its end")
+            tracing::warn!(kind = %kind.name, job = %job.id, "the lease of a job was lost before its end")
         }
         // The lease runs out, and the job is done again.
         Err(error) => {
-            tracing::warn!(%error, kind = kind.name, job = %job.id, "the end of a job was not written down")
+            tracing::warn!(%error, kind = %kind.name, job = %job.id, "the end of a job was not written down")
         }
     }
     if outcome.is_err() {
-        tracing::warn!(kind = kind.name, job = %job.id, attempt = job.attempt, "a job failed");
+        tracing::warn!(kind = %kind.name, job = %job.id, attempt = job.attempt, "a job failed");
     }
 }
 

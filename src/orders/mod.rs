@@ -19,6 +19,7 @@ use crate::database::{Database, DatabaseError, Tx, audit, certificates, orders a
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, CertificateId, OrderId};
 use crate::domain::random::Random;
+use crate::events::{Event, Happening};
 use crate::issuance::compose::ComposeError;
 use crate::issuance::fill::FillError;
 use crate::issuance::flow::{Issuance, IssueError, Issued};
@@ -223,6 +224,15 @@ async fn note(tx: &mut Tx, noted: Noted<'_>, random: &dyn Random) -> Result<(), 
         personal: noted.personal.map(|value| Personal::new(random, &value)),
     };
     audit::append(tx, act).await.map(|_| ())
+}
+
+/// What others are told of an order as it stands now.
+fn told(order: &Order, at: Timestamp) -> Event {
+    let what = match order.state {
+        OrderState::Refused { .. } => Happening::CertificateRefused,
+        OrderState::AwaitingRelease | OrderState::Released => Happening::CertificateOrdered,
+    };
+    Event::order(what, order.authority, order.id, at).business_key(order.business_key.as_deref())
 }
 
 /// What the audit trail says of a refusal.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::matter::{Asked, Matter};
 use super::request::OrderRequest;
-use super::{Answer, Noted, OrderError, Orders, Sender, note, refused, sent_as, today};
+use super::{Answer, Noted, OrderError, Orders, Sender, note, refused, sent_as, today, told};
 use crate::database::orders::{self as rows, Order, OrderState};
 use crate::domain::ids::OrderId;
 
@@ -40,6 +40,7 @@ impl Orders {
         }
         let mut order = self.order(sender, &request)?;
         let (by, settings, random) = (sender.clone(), self.settings.clone(), Arc::clone(&self.random));
+        let outbox = self.issuance.outbox.clone();
         let (asked, as_sent) = (request.asked(), sent.clone());
         let placed = self.database().write(move |tx| {
             Box::pin(async move {
@@ -54,13 +55,16 @@ impl Orders {
                     order.state = OrderState::Refused { refusal: serde_json::to_string(refusal)? };
                 }
                 rows::insert(tx, &order, &as_sent).await?;
+                outbox.tell(tx, told(&order, order.ordered_at)).await?;
                 let personal = Some(personal);
                 let noted = Noted { at: order.ordered_at, sender: &by, action, order: order.id, personal };
                 note(tx, noted, &*random).await?;
                 Ok(Answer { order, certificate: None, issued: None })
             })
         });
-        match placed.await {
+        let placed = placed.await;
+        self.issuance.outbox.wake();
+        match placed {
             Err(OrderError::Database(error)) if error.is_unique() => {
                 self.before(sender.authority, &sent).await?.ok_or(OrderError::Database(error))
             }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::check::Refusal;
 use super::matter::{Asked, IssueSettings, Matter, Printed};
 use super::request::{OrderRequest, Particulars, ReleaseRequest};
-use super::{Answer, Noted, OrderError, Orders, Registrar, note, refused, sent_as, today};
+use super::{Answer, Noted, OrderError, Orders, Registrar, note, refused, sent_as, today, told};
 use crate::database::certificates::{self, Fixed, STATUS_LIST_BITS};
 use crate::database::journal::{self, Item};
 use crate::database::orders::{self as rows, Order, OrderState, SentAs};
@@ -17,6 +17,7 @@ use crate::database::{Tx, entries};
 use crate::domain::certificate::VerificationNumber;
 use crate::domain::ids::{CertificateId, OrderId};
 use crate::domain::random::{self, Random};
+use crate::events::{Event, Happening, Outbox};
 use crate::issuance::compose::rehearse;
 use crate::issuance::flow::{IssueError, Issued};
 use crate::issuance::signing::{SignedBy, SigningStatement};
@@ -57,6 +58,7 @@ struct Fixing {
     draws: Draws,
     at: Timestamp,
     settings: IssueSettings,
+    outbox: Outbox,
     random: Arc<dyn Random>,
 }
 
@@ -157,6 +159,7 @@ impl Orders {
             draws: Draws::draw(&*self.random),
             at: self.now(),
             settings: self.settings.clone(),
+            outbox: self.issuance.outbox.clone(),
             random: Arc::clone(&self.random),
         };
         let fixing = self.try_on(fixing).await?;
@@ -201,12 +204,15 @@ async fn fix(tx: &mut Tx, fixing: Fixing) -> Result<Outcome, OrderError> {
     let matter = Matter::read(tx, order.authority, &order.entry, at).await?.ok_or(OrderError::NotFound)?;
     if let Some(sent) = &fixing.sent {
         rows::insert(tx, order, sent).await?;
+        fixing.outbox.tell(tx, told(order, at)).await?;
     }
     match matter.check(&fixing.asked, today(at), &fixing.settings)? {
         Err(refusal) => {
             if !rows::refuse(tx, order.id, &serde_json::to_string(&refusal)?, at).await? {
                 return Ok(Outcome::Decided);
             }
+            let event = Event::order(Happening::CertificateRefused, order.authority, order.id, at);
+            fixing.outbox.tell(tx, event.business_key(order.business_key.as_deref())).await?;
             let personal = Some(refused(&refusal));
             let noted = Noted { at, sender, action: "order.refused", order: order.id, personal };
             note(tx, noted, &*fixing.random).await?;

@@ -14,6 +14,7 @@ use crate::database::index_changes::{self, Hides};
 use crate::database::{DatabaseError, Tx, audit, documents, jobs, keeping};
 use crate::domain::ids::DocumentId;
 use crate::domain::retention::{ErasureReason, Provision, first_day_after};
+use crate::events::{Event, Happening};
 use crate::intake::receive::EXTRACT_JOB;
 
 /// Why a document is erased.
@@ -39,7 +40,7 @@ impl Retention {
         gone: StoredAnswer,
     ) -> Result<Erasure, RetentionError> {
         let act = self.act(by, document, "document.erased", None);
-        let by = by.clone();
+        let (by, outbox) = (by.clone(), self.outbox.clone());
         let done = self.database.write::<_, RetentionError, _>(move |tx| {
             Box::pin(async move {
                 tx.serialize_on(&format!("document {document}")).await?;
@@ -54,12 +55,18 @@ impl Retention {
                 let found = found.ok_or(RetentionError::NotFound)?;
                 must_be_permitted(tx, &found, &grounds, act.at.to_zoned(TimeZone::UTC).date()).await?;
                 let erasure = erasure(&found, &grounds, &act);
+                if !erasure.restricted {
+                    let authority = erasure.authority;
+                    let event = Event::document(Happening::DocumentErased, authority, document, act.at);
+                    outbox.tell(tx, event).await?;
+                }
                 Ok(erase(tx, erasure, &found, act, &gone).await?)
             })
         });
         let erasure = done.await?;
         self.index.notify_one();
         self.erased.notify_one();
+        self.outbox.wake();
         Ok(erasure)
     }
 }

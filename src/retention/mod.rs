@@ -18,6 +18,7 @@ use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::ids::DocumentId;
 use crate::domain::random::Random;
+use crate::events::Outbox;
 use crate::search::index::Reader;
 
 pub use erase::Grounds;
@@ -35,6 +36,8 @@ pub struct Retention {
     pub random: Arc<dyn Random>,
     /// Told of each change for the index.
     pub index: Arc<Notify>,
+    /// Told of what was erased.
+    pub outbox: Outbox,
     /// Told of each erasure.
     pub erased: Arc<Notify>,
 }

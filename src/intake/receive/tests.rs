@@ -9,6 +9,7 @@ use super::*;
 use crate::database::testing::{authority, count, found, on_each_engine};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
+use crate::events::Outbox;
 use crate::objects::{KeyRows, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore};
 
 const LIMIT: u64 = 200_000;
@@ -41,6 +42,7 @@ impl Bench {
                 bytes_max: LIMIT,
                 jobs: None,
                 turns: Turns::default(),
+                outbox: Outbox::silent(),
             },
             store,
             keys,

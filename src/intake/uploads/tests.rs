@@ -13,6 +13,7 @@ use crate::database::testing::{authority, count, found, on_each_engine};
 use crate::database::{Database, documents::Document};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
+use crate::events::Outbox;
 use crate::intake::turns::Turns;
 use crate::objects::{
     KeyRows as _, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore as _, Vault,
@@ -54,6 +55,7 @@ impl Bench {
             bytes_max: LIMIT,
             jobs: None,
             turns: Turns::default(),
+            outbox: Outbox::silent(),
         };
         Self { uploads: Uploads::new(receiver, BOUNDS), store, keys, clock }
     }

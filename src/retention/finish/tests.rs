@@ -15,6 +15,7 @@ use crate::database::{index_changes, jobs};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
 use crate::domain::retention::{ErasureReason, Provision};
+use crate::events::Outbox;
 use crate::intake::extract::PageText;
 use crate::intake::fields::Fields;
 use crate::intake::index::Indexer;
@@ -60,6 +61,7 @@ impl Archive {
             bytes_max: 1 << 20,
             jobs: None,
             turns: Turns::default(),
+            outbox: Outbox::silent(),
         };
         let wake = Arc::new(Notify::new());
         let retention = Retention {
@@ -68,6 +70,7 @@ impl Archive {
             random,
             index: indexer.wake(),
             erased: wake.clone(),
+            outbox: Outbox::silent(),
         };
         let eraser = Eraser { database, keystore, vault, index, clock, wake };
         Self { folder, receiver, retention, eraser, indexer, store }
