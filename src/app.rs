@@ -10,6 +10,7 @@ mod node;
 mod objects;
 mod ready;
 mod rebuild;
+mod rotation;
 mod search;
 mod system;
 
@@ -41,7 +42,7 @@ use crate::issuance::sequencer::Sequencing;
 use crate::issuance::signing::OpenedSigners;
 use crate::jobs::Running;
 use crate::jobs::pulse::Pulse;
-use crate::objects::{MasterKeys, ObjectStore, Vault};
+use crate::objects::{ObjectStore, Vault};
 use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
 use crate::register::copies::Copies;
@@ -50,12 +51,14 @@ use crate::search::index::IndexError;
 use crate::tlog::{LogSigner, VerifierKey};
 use crate::web::PublicTrust;
 use low_priority::LowPriority;
+use rotation::Rotation;
 use search::Search;
 
 pub use inspect::Inspection;
 pub use keys::KeyFileError;
 pub use objects::ObjectsError;
 pub use rebuild::{RebuildError, RebuiltBy, rebuild};
+pub use rotation::{Listing, RotateError, list as list_keys, rotate};
 pub use system::{SystemClock, SystemRandom};
 
 /// The file in the data folder that whoever serves it has locked.
@@ -137,6 +140,7 @@ pub struct App {
     sequencer: Background,
     finisher: Background,
     eraser: Background,
+    rotation: Background,
     search: Search,
     watching: Option<Background>,
     probes: Probes,
@@ -166,12 +170,12 @@ impl App {
     ) -> Result<Self, StartError> {
         let node = node::id(&config.data_dir, random.as_ref())?;
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
-        let master = keys::master(&config, random.as_ref())?;
         let signers = Arc::new(keys::signers(&config)?);
         let (database, keystore) = open_databases(&config).await?;
         let store = objects::open(&config, &random)?;
         let watching = store.find_out().await?;
-        let vault = open_vault(&store.shared(), &keystore, master, (&clock, &random));
+        let objects = store.shared();
+        let vault = open_vault(&config, &objects, &keystore, (&clock, &random)).await?;
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (outbox, events) = events::start(&config, &database, node, (&clock, &random))?;
         let low_priority = LowPriority::start().map_err(StartError::Runtime)?;
@@ -206,6 +210,7 @@ impl App {
         };
         let (orders, copies) = issuing::open(&config, parts)?;
         let finisher = finisher(&orders);
+        let rotation = Rotation::start(&config, vault.keyring());
         Ok(Self {
             config,
             random,
@@ -225,6 +230,7 @@ impl App {
             sequencer,
             finisher,
             eraser,
+            rotation,
             search,
             watching,
             probes,
@@ -270,6 +276,7 @@ impl App {
         self.finisher.stop().await;
         self.tidier.stop().await;
         self.eraser.stop().await;
+        self.rotation.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;
         self.events.stop().await;
@@ -328,14 +335,18 @@ fn finisher(orders: &Orders) -> Background {
     Background::start(|stop| issuing::finish_begun(issuance, stop))
 }
 
-fn open_vault(
+async fn open_vault(
+    config: &Config,
     objects: &Arc<dyn ObjectStore>,
     keystore: &Database,
-    master: MasterKeys,
     (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
-) -> Vault {
-    let keys = Arc::new(Keystore::new(keystore.clone()));
-    Vault::new(Arc::clone(objects), keys, master, Arc::clone(clock), Arc::clone(random))
+) -> Result<Vault, StartError> {
+    let rows = Keystore::new(keystore.clone());
+    let master = keys::master(config, &rows, random.as_ref()).await?;
+    let vault =
+        Vault::new(Arc::clone(objects), Arc::new(rows), master, Arc::clone(clock), Arc::clone(random));
+    vault.keyring().check().await.map_err(KeyFileError::Keystore)?;
+    Ok(vault)
 }
 
 /// What this node had claimed when it was killed is due again; so is all that was claimed in an embedded database,

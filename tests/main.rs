@@ -58,6 +58,8 @@ mod platform;
 #[cfg(test)]
 mod processing;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod search;

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::database::keystore::Keystore;
 use crate::domain::random::Random;
 use crate::issuance::signing::{OpenedSigners, SignedBy};
-use crate::objects::{MasterKeyError, MasterKeys};
+use crate::objects::{KeyError, Keyring, MasterKeyError, MasterKeys};
 use crate::seal::signer::{FileSigner, SignerError};
 use crate::tlog::{BadKey, LogSigner};
 
@@ -27,6 +28,15 @@ pub enum KeyFileError {
     /// The master key.
     #[error(transparent)]
     Master(#[from] MasterKeyError),
+    /// The file of master keys is gone, and the keystore has keys.
+    #[error("{path} is missing, and the keystore needs its master keys: put the file back", path = path.display())]
+    NoMasterKeys {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The keystore does not open by the master keys, or fails.
+    #[error("the keystore cannot be used")]
+    Keystore(#[source] KeyError),
     /// The log's key.
     #[error("{path}", path = path.display())]
     Log {
@@ -63,9 +73,16 @@ pub enum KeyFileError {
     },
 }
 
-/// The keys that wrap the keys of documents; made on the first start.
-pub(super) fn master(config: &Config, random: &dyn Random) -> Result<MasterKeys, KeyFileError> {
+/// The keys that wrap the keys of authorities; made on the first start, before anything is wrapped.
+pub(super) async fn master(
+    config: &Config,
+    keystore: &Keystore,
+    random: &dyn Random,
+) -> Result<MasterKeys, KeyFileError> {
     let path = config.path(&config.keystore.master_key_file);
+    if !path.exists() && Keyring::is_used(keystore).await.map_err(KeyFileError::Keystore)? {
+        return Err(KeyFileError::NoMasterKeys { path });
+    }
     make_parent(&path)?;
     Ok(MasterKeys::read_or_create(&path, random)?)
 }

@@ -5,14 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ServeLock, StartError, keys, objects, search};
+use super::{ServeLock, StartError, objects, open_vault, search};
 use crate::config::Config;
-use crate::database::keystore::Keystore;
 use crate::database::{Database, DatabaseError, index as rows};
 use crate::domain::clock::Clock;
 use crate::domain::random::Random;
 use crate::intake::index::{Indexer, IndexingError};
-use crate::objects::Vault;
 use crate::search::index::{TantivyBackend, TantivyLimits};
 
 /// How often the server's progress is looked at.
@@ -79,13 +77,8 @@ async fn here(
     let url = config.database_url(&config.keystore.url);
     let failed = |source| StartError::Database { which: "keystore", source };
     let keystore = Database::open_keystore(&url).await.map_err(failed)?;
-    let vault = Vault::new(
-        objects::open(config, &random).map_err(StartError::from)?.shared(),
-        Arc::new(Keystore::new(keystore.clone())),
-        keys::master(config, random.as_ref()).map_err(StartError::from)?,
-        Arc::clone(&clock),
-        random,
-    );
+    let store = objects::open(config, &random).map_err(StartError::from)?.shared();
+    let vault = open_vault(config, &store, &keystore, (&clock, &random)).await?;
     let folder = config.path(&config.search.folder);
     let limits = TantivyLimits { threads: 2, ..TantivyLimits::default() };
     let index = TantivyBackend::open(&folder, limits).map_err(StartError::from)?;

@@ -9,6 +9,7 @@ pub mod demo;
 pub(crate) mod diagnostics;
 mod extract_child;
 mod issue;
+mod keys;
 mod rebuild_index;
 mod serve;
 mod verify;
@@ -24,6 +25,8 @@ Examples:
   stammbuch authority add --help                 set up a real installation: its authorities and offices
   stammbuch serve --config config/default.toml   serve with the settings of this file
   stammbuch check --config config/default.toml   compare database, objects, keys, index and log
+  stammbuch keys rotate --config config/default.toml
+                                                 new keys for the documents' keys, while serving
   stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
                                                  is this certificate genuine? (0 yes, 1 no, 2 cannot tell)
   stammbuch bench seal --json                    measure one part on this machine
@@ -48,6 +51,7 @@ enum Command {
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
     Issue(issue::Args),
+    Keys(keys::Args),
     RebuildIndex(rebuild_index::Args),
     Serve(serve::Args),
     Verify(verify::Args),
@@ -81,6 +85,7 @@ impl Program {
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Issue(args) => issue::run(&args),
+            Command::Keys(args) => keys::run(&args),
             Command::RebuildIndex(args) => rebuild_index::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Verify(args) => verify::run(&args),

@@ -46,7 +46,10 @@ pub(super) const MAIN: Schema = Schema {
 /// The wrapped keys, in a database of their own with its own backup.
 pub(super) const KEYSTORE: Schema = Schema {
     name: "keystore",
-    migrations: &[migration!(1, "keystore-sqlite", "keystore-postgres", "0001_keystore.sql")],
+    migrations: &[
+        migration!(1, "keystore-sqlite", "keystore-postgres", "0001_keystore.sql"),
+        migration!(2, "keystore-sqlite", "keystore-postgres", "0002_authority_keys.sql"),
+    ],
 };
 
 /// Why the schema is not what the program needs.

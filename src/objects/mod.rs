@@ -4,6 +4,7 @@
 
 mod disk;
 mod format;
+mod keyring;
 mod keys;
 mod memory;
 mod path;
@@ -15,7 +16,11 @@ mod vault;
 
 pub use disk::DiskStore;
 pub use format::Damage;
-pub use keys::{KeyError, KeyRows, MasterKeyError, MasterKeys, MemoryKeyRows, WrappedKey};
+pub use keyring::{Asked, Keyring, Progress, RenewError};
+pub use keys::{
+    AuthorityKeyRow, KeyError, KeyName, KeyRows, MasterKeyError, MasterKeys, MemoryKeyRows, NotAKeyName, Use,
+    WrappedKey,
+};
 pub use memory::MemoryStore;
 pub use path::{NotAPath, ObjectPath};
 pub use s3::{AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, Verdict};

@@ -13,6 +13,7 @@ pub use open::OpenObject;
 pub use seal::SealingWriter;
 
 use super::format::{Damage, SegmentKey, header};
+use super::keyring::Keyring;
 use super::keys::{KeyError, KeyRows, MasterKeys};
 use super::path::ObjectPath;
 use super::store::{Listed, ObjectStore, StoreError};
@@ -30,9 +31,7 @@ pub struct Vault(Arc<Parts>);
 
 struct Parts {
     store: Arc<dyn ObjectStore>,
-    keys: Arc<dyn KeyRows>,
-    master: MasterKeys,
-    clock: Arc<dyn Clock>,
+    keys: Keyring,
     random: Arc<dyn Random>,
 }
 
@@ -110,7 +109,13 @@ impl Vault {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self(Arc::new(Parts { store, keys, master, clock, random }))
+        let keys = Keyring::new(keys, master, clock, Arc::clone(&random));
+        Self(Arc::new(Parts { store, keys, random }))
+    }
+
+    /// The keys it works with; whoever rotates them does it through these.
+    pub fn keyring(&self) -> &Keyring {
+        &self.0.keys
     }
 
     /// Begins a new object of `authority`, with a random id and a data key of its own. Nothing is on the disk yet.
@@ -118,8 +123,7 @@ impl Vault {
         let parts = &*self.0;
         let at = ObjectRef::own(authority, ObjectId::draw(&*parts.random));
         let data_key: [u8; 32] = random::bytes(&*parts.random);
-        let wrapped =
-            parts.master.wrap(&data_key, at.object, authority, &*parts.random, parts.clock.now())?;
+        let wrapped = parts.keys.wrap(&data_key, at.object, authority).await?;
         let key = self.segment_key(&data_key, at)?;
         let writer = parts.store.create_stream(&path_of(at.object)?).await?;
         Ok(SealingWriter::new(self.clone(), at, key, Some(wrapped), writer))
@@ -171,7 +175,7 @@ impl Vault {
     /// Erases an object: its key first, from when on nobody can read it, then its bytes.
     pub async fn delete(&self, at: ObjectRef) -> Result<(), VaultError> {
         if at.key == at.object {
-            self.0.keys.delete(vec![at.object]).await?;
+            self.keys().delete(vec![at.object]).await?;
         }
         Ok(self.0.store.delete(&path_of(at.object)?).await?)
     }
@@ -195,17 +199,17 @@ impl Vault {
         after: Option<ObjectId>,
         max: u32,
     ) -> Result<Vec<(ObjectId, Timestamp)>, VaultError> {
-        Ok(self.0.keys.list(after, max).await?)
+        Ok(self.keys().list(after, max).await?)
     }
 
     /// Erases the keys of objects, durably: from now on nobody can read them, nor what hangs on them.
     pub async fn erase_keys(&self, objects: Vec<ObjectId>) -> Result<(), VaultError> {
-        Ok(self.0.keys.delete(objects).await?)
+        Ok(self.keys().delete(objects).await?)
     }
 
     /// Removes an object that nothing refers to, whosever it was: its key, if it has one, and its bytes.
     pub async fn forget(&self, object: ObjectId) -> Result<(), VaultError> {
-        self.0.keys.delete(vec![object]).await?;
+        self.keys().delete(vec![object]).await?;
         Ok(self.0.store.delete(&path_of(object)?).await?)
     }
 
@@ -215,12 +219,18 @@ impl Vault {
     }
 
     pub(super) fn keys(&self) -> &dyn KeyRows {
-        &*self.0.keys
+        self.0.keys.rows()
     }
 
     async fn data_key(&self, at: ObjectRef) -> Result<[u8; 32], VaultError> {
-        let row = self.0.keys.find(at.key).await?.ok_or(KeyError::Erased { object: at.key })?;
-        Ok(self.0.master.unwrap(&row, at.authority)?)
+        let row = async || self.keys().find(at.key).await?.ok_or(KeyError::Erased { object: at.key });
+        match self.0.keys.unwrap(&row().await?, at.authority).await {
+            // It was wrapped anew, and the old key dropped, since the row was read.
+            Err(KeyError::NoAuthorityKey { .. }) => {
+                Ok(self.0.keys.unwrap(&row().await?, at.authority).await?)
+            }
+            outcome => Ok(outcome?),
+        }
     }
 
     fn segment_key(&self, data_key: &[u8; 32], at: ObjectRef) -> Result<SegmentKey, VaultError> {

@@ -6,7 +6,7 @@ use ring::digest::{Context, SHA256};
 use tokio::task::JoinHandle;
 
 use super::super::format::{Damage, SEGMENT_BYTES, STORED_SEGMENT_BYTES, SegmentKey};
-use super::super::keys::WrappedKey;
+use super::super::keyring::Wrapped;
 use super::super::store::ObjectWriter;
 use super::{ObjectRef, Sealed, Vault, VaultError};
 use crate::domain::digest::Sha256;
@@ -19,7 +19,7 @@ pub struct SealingWriter {
     vault: Vault,
     at: ObjectRef,
     /// Kept in the keystore when the object is finished; none if it hangs on another object's key.
-    wrapped: Option<WrappedKey>,
+    wrapped: Option<Wrapped>,
     writer: Box<dyn ObjectWriter>,
     /// The segments that came, the last of them perhaps not full.
     segments: Vec<BytesMut>,
@@ -70,7 +70,7 @@ impl SealingWriter {
         vault: Vault,
         at: ObjectRef,
         key: SegmentKey,
-        wrapped: Option<WrappedKey>,
+        wrapped: Option<Wrapped>,
         writer: Box<dyn ObjectWriter>,
     ) -> Self {
         let sealer = Box::new(Sealer { key, next: 0, cipher: Context::new(&SHA256) });
@@ -125,7 +125,8 @@ impl SealingWriter {
         let keys = self.vault.keys();
         let keep_key = async {
             match self.wrapped.take() {
-                Some(wrapped) => keys.insert(wrapped).await,
+                // Held until the row is there, so that the key that wraps it is not dropped before.
+                Some(wrapped) => keys.insert(wrapped.row.clone()).await,
                 None => Ok(()),
             }
         };
