@@ -174,8 +174,7 @@ impl App {
         let (database, keystore) = open_databases(&config).await?;
         let store = objects::open(&config, &random)?;
         let watching = store.find_out().await?;
-        let objects = store.shared();
-        let vault = open_vault(&config, &objects, &keystore, (&clock, &random)).await?;
+        let vault = open_vault(&config, &store.shared(), &keystore, (&clock, &random)).await?;
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (outbox, events) = events::start(&config, &database, node, (&clock, &random))?;
         let low_priority = LowPriority::start().map_err(StartError::Runtime)?;
@@ -209,9 +208,9 @@ impl App {
             outbox,
         };
         let (orders, copies) = issuing::open(&config, parts)?;
-        let finisher = finisher(&orders);
         let rotation = Rotation::start(&config, vault.keyring());
         Ok(Self {
+            finisher: finisher(&orders),
             config,
             random,
             database,
@@ -228,7 +227,6 @@ impl App {
             answers,
             page_trust,
             sequencer,
-            finisher,
             eraser,
             rotation,
             search,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Background, KeyFileError, StartError, keys, lock};
+use super::{Background, KeyFileError, ServeLock, StartError, keys};
 use crate::config::Config;
 use crate::database::Database;
 use crate::database::keystore::Keystore;
@@ -130,7 +130,7 @@ pub async fn rotate(
     asked: &Asked,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(), RotateError> {
-    match lock(config) {
+    match ServeLock::take(&config.data_dir) {
         Ok(held) => here(config, held, (clock, random), asked, progress).await,
         Err(StartError::Served { .. }) => by_server(config, asked, progress).await,
         Err(error) => Err(error.into()),
@@ -139,7 +139,7 @@ pub async fn rotate(
 
 async fn here(
     config: &Config,
-    _held: File,
+    _held: ServeLock,
     (clock, random): (Arc<dyn Clock>, Arc<dyn Random>),
     asked: &Asked,
     progress: &(dyn Fn(u64) + Sync),
@@ -169,7 +169,7 @@ async fn by_server(
     write_request(&request, asked).map_err(failed)?;
     let rows = Keystore::new(keystore.clone());
     while request.exists() {
-        if lock(config).is_ok() {
+        if ServeLock::take(&config.data_dir).is_ok() {
             return Err(RotateError::ServerStopped);
         }
         progress(left(&rows.authority_keys().await?, &rows.uses().await?));
