@@ -114,6 +114,10 @@ async fn counts(database: &Database) -> [usize; 4] {
     counts
 }
 
+async fn forget(database: &Database, now: Timestamp) {
+    database.write(move |tx| Box::pin(idempotency::expire(tx, now))).await.unwrap();
+}
+
 impl Machine {
     async fn new(database: Database) -> Self {
         static CASES: AtomicU64 = AtomicU64::new(1);
@@ -125,6 +129,8 @@ impl Machine {
         found.await.unwrap();
         let clock = Arc::new(FixedClock::new(Timestamp::from_second(1_700_000_000).unwrap()));
         let (store, keys) = (MemoryStore::new(clock.clone()), Arc::new(MemoryKeyRows::default()));
+        // Keys are forgotten of all authorities at once: none of the cases before may be among them.
+        forget(&database, Timestamp::MAX).await;
         let before = counts(&database).await;
         let receiver = open(&database, &store, &keys, &clock);
         Self { model: Model::default(), receiver, store, keys, clock, authority, before }
@@ -140,9 +146,7 @@ impl Machine {
             Act::Sweep => self.sweep().await,
             Act::Forget => {
                 let now = self.clock.now();
-                let forgetting =
-                    self.receiver.database.write(move |tx| Box::pin(idempotency::expire(tx, now)));
-                forgetting.await.unwrap();
+                forget(&self.receiver.database, now).await;
                 self.model.keys.retain(|_, asked| asked.until > now);
             }
             Act::Hours(hours) => self.clock.advance(SignedDuration::from_hours(hours)),
