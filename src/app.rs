@@ -32,6 +32,7 @@ use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
 use crate::events::{EventsError, Worker};
 use crate::http::{self, Metrics, Probes, Server, Shared};
+use crate::intake::direct::Direct;
 use crate::intake::receive::Receiver;
 use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
@@ -129,6 +130,7 @@ pub struct App {
     vault: Vault,
     receiver: Receiver,
     uploads: Uploads,
+    direct: Option<Direct>,
     tidier: Background,
     jobs: Running,
     log: Arc<Log>,
@@ -172,8 +174,7 @@ impl App {
         let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
         let signers = Arc::new(keys::signers(&config)?);
         let (database, keystore) = open_databases(&config).await?;
-        let store = objects::open(&config, &random)?;
-        let watching = store.find_out().await?;
+        let (store, watching) = objects::start(&config, &random).await?;
         let vault = open_vault(&config, &store.shared(), &keystore, (&clock, &random)).await?;
         take_jobs_over(&config, &database, node, clock.as_ref()).await?;
         let (outbox, events) = events::start(&config, &database, node, (&clock, &random))?;
@@ -191,6 +192,7 @@ impl App {
         let (receiver, jobs) = low_priority.within(|| evidence::start(&config, &evidence, search.wake()));
         let (uploads, tidier) = evidence::uploads(&config, &receiver);
         let (retention, eraser) = evidence.retention(&keystore, &search);
+        let direct = store.direct(&config, &receiver);
         let log_key = log_signer.verifier().clone();
         let log = Arc::new(Log::new(database.clone(), LogFiles::new(store.shared()), log_key.clone()));
         let (answers, page_trust) = trusting(&database, &signers, log_key, &clock);
@@ -210,7 +212,7 @@ impl App {
         let (orders, copies) = issuing::open(&config, parts)?;
         let rotation = Rotation::start(&config, vault.keyring());
         Ok(Self {
-            finisher: finisher(&orders),
+            finisher: issuing::finisher(&orders),
             config,
             random,
             database,
@@ -218,6 +220,7 @@ impl App {
             vault,
             receiver,
             uploads,
+            direct,
             tidier,
             jobs,
             log,
@@ -259,6 +262,7 @@ impl App {
             receiver: self.receiver.clone(),
             uploads: self.uploads.clone(),
             replayer: self.events.replayer.clone(),
+            direct: self.direct.clone(),
             finder: self.search.finder.clone(),
             log: Arc::clone(&self.log),
             orders: self.orders.clone(),
@@ -326,11 +330,6 @@ fn trusting(
 ) -> (Answers, PublicTrust) {
     let page = PublicTrust::new(&signers.roots(), std::slice::from_ref(&log_key));
     (Answers::new(database.clone(), signers.trust(), vec![log_key], Arc::clone(clock)), page)
-}
-
-fn finisher(orders: &Orders) -> Background {
-    let issuance = orders.issuance.clone();
-    Background::start(|stop| issuing::finish_begun(issuance, stop))
 }
 
 async fn open_vault(

@@ -24,6 +24,8 @@ const CASES: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/documents/{id}/erase", &[Role::Registrar]),
     ("OPTIONS", "/v1/uploads", NOBODY),
     ("POST", "/v1/uploads", DESK),
+    ("POST", "/v1/uploads/direct", DESK),
+    ("POST", "/v1/uploads/direct/{id}/complete", DESK),
     ("GET", "/v1/uploads/{id}", DESK),
     ("PATCH", "/v1/uploads/{id}", DESK),
     ("DELETE", "/v1/uploads/{id}", DESK),

@@ -1,5 +1,9 @@
 //! The whole service on a bucket: what is stored where, and what becomes of requests when the store fails.
 
+mod direct;
+mod faults;
+mod toxic;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,16 +13,37 @@ use stammbuch::domain::digest::Sha256;
 use crate::actors::Server;
 use crate::actors::bucket::Bucket;
 use crate::actors::desk::{copy, entry_path, order};
+use crate::actors::speak::Answer;
 
 /// How long a document may take to be found on a busy machine before a test calls it lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn upload(server: &Server, key: &str, bytes: &[u8]) -> crate::actors::speak::Answer {
-    let headers = [("Content-Type", "text/plain"), ("Idempotency-Key", key)];
+fn upload(server: &Server, key: &str, bytes: &[u8]) -> Answer {
+    let headers = [("Idempotency-Key", key)];
     server.engine().send("POST", "/v1/documents", &headers, bytes)
 }
 
-fn content(server: &Server, document: &Value) -> crate::actors::speak::Answer {
+/// Sends until the store is back and the circuit has closed again.
+fn upload_at_last(server: &Server, key: &str, bytes: &[u8]) -> Value {
+    let began = Instant::now();
+    loop {
+        let answer = upload(server, key, bytes);
+        if answer.status != 503 {
+            return answer.expect(201);
+        }
+        assert!(began.elapsed() < PATIENCE, "{answer:?}");
+        // sleeps: as Retry-After asks, only less
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Documents without text: exactly one object each.
+fn binary(number: u32, length: usize) -> Vec<u8> {
+    let line = number.to_be_bytes();
+    [0, 1, 2, 3].into_iter().chain(line.iter().copied().cycle()).take(length).collect()
+}
+
+fn content(server: &Server, document: &Value) -> Answer {
     server.clerk().get(&format!("/v1/documents/{}/content", document["id"].as_str().unwrap()))
 }
 

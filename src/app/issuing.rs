@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::StartError;
+use super::{Background, StartError};
 use crate::config::Config;
 use crate::database::Database;
 use crate::domain::clock::Clock;
@@ -55,8 +55,14 @@ pub(super) fn open(config: &Config, parts: Parts) -> Result<(Orders, Copies), St
     Ok((Orders { issuance, random, settings }, copies))
 }
 
+/// What finishes certificates that were begun.
+pub(super) fn finisher(orders: &Orders) -> Background {
+    let issuance = orders.issuance.clone();
+    Background::start(|stop| finish_begun(issuance, stop))
+}
+
 /// Finishes certificates that were begun: at the start, and from time to time until `stop`.
-pub(super) async fn finish_begun(issuance: Issuance, stop: impl Future<Output = ()> + Send) {
+async fn finish_begun(issuance: Issuance, stop: impl Future<Output = ()> + Send) {
     tokio::pin!(stop);
     loop {
         if let Err(error) = issuance.finish_begun().await {

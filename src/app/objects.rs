@@ -14,6 +14,8 @@ use super::{Background, Stop};
 use crate::config::{Config, ObjectLock, ObjectStoreKind, S3};
 use crate::domain::random::Random;
 use crate::http::{NotReady, Probe};
+use crate::intake::direct::Direct;
+use crate::intake::receive::Receiver;
 use crate::issuance::log_files::LogFiles;
 use crate::objects::{
     AccessKeys, Address, DiskStore, Enforced, ObjectStore, ProbeError, Retention, RetentionMode, S3Store,
@@ -22,6 +24,9 @@ use crate::objects::{
 
 /// The pause before a store that did not answer at the start is asked again.
 const AGAIN: Duration = Duration::from_secs(5);
+
+/// Between two looks for direct uploads whose time is over.
+const SWEEP: Duration = Duration::from_secs(300);
 
 /// Why the object store does not open.
 #[derive(Debug, thiserror::Error)]
@@ -66,24 +71,34 @@ struct KeyFile {
     session_token: Option<String>,
 }
 
+/// The bucket of a configuration. It is asked nothing yet.
+fn bucket(config: &Config, random: &Arc<dyn Random>) -> Result<S3Store, ObjectsError> {
+    let settings = &config.objects.s3;
+    let spool = config.path(&settings.spool);
+    let store = S3Store::new(&address(config)?, retention(settings), &spool, Arc::clone(random));
+    store.map_err(|source| ObjectsError::Folder { folder: spool.display().to_string(), source })
+}
+
 /// Opens the configured store. Asks a bucket nothing yet.
 pub(super) fn open(config: &Config, random: &Arc<dyn Random>) -> Result<Store, ObjectsError> {
-    let at = |folder: &Path| {
-        let folder = folder.display().to_string();
-        move |source| ObjectsError::Folder { folder, source }
-    };
     match config.objects.store {
         ObjectStoreKind::Disk => {
             let folder = config.path(&config.objects.folder);
-            Ok(Store::Disk(DiskStore::open(&folder).map_err(at(&folder))?))
+            let failed = |source| ObjectsError::Folder { folder: folder.display().to_string(), source };
+            Ok(Store::Disk(DiskStore::open(&folder).map_err(failed)?))
         }
-        ObjectStoreKind::S3 => {
-            let settings = &config.objects.s3;
-            let spool = config.path(&settings.spool);
-            let store = S3Store::new(&address(config)?, retention(settings), &spool, Arc::clone(random));
-            Ok(Store::S3(store.map_err(at(&spool))?))
-        }
+        ObjectStoreKind::S3 => Ok(Store::S3(bucket(config, random)?)),
     }
+}
+
+/// Opens the configured store and finds out what it enforces; what is left of that is done in the background.
+pub(super) async fn start(
+    config: &Config,
+    random: &Arc<dyn Random>,
+) -> Result<(Store, Option<Background>), ObjectsError> {
+    let store = open(config, random)?;
+    let watching = store.find_out().await?;
+    Ok((store, watching))
 }
 
 fn retention(settings: &S3) -> Option<Retention> {
@@ -147,6 +162,17 @@ impl Store {
         matches!(self, Self::S3(_))
     }
 
+    /// What takes direct uploads in, where they are on, and sweeps what was never completed.
+    pub(super) fn direct(&self, config: &Config, receiver: &Receiver) -> Option<Direct> {
+        let Self::S3(store) = self else { return None };
+        let S3 { direct_uploads, direct_seconds, .. } = config.objects.s3;
+        let lifetime = Duration::from_secs(direct_seconds.into());
+        let direct = Direct { store: store.clone(), receiver: receiver.clone(), lifetime };
+        // Also where they are off now: there may be some from before. Ends with the runtime.
+        tokio::spawn(sweep(direct.clone()));
+        direct_uploads.then_some(direct)
+    }
+
     /// The store as a part that can be asked whether it works.
     pub(super) fn watched(&self, files: LogFiles) -> Watched {
         Watched { store: self.clone(), files }
@@ -154,7 +180,7 @@ impl Store {
 
     /// Finds out what a bucket's store enforces. One that does not answer now is asked again in the background, and
     /// is used until then as one that enforces nothing; one that refuses the keys or the bucket ends the start.
-    pub(super) async fn find_out(&self) -> Result<Option<Background>, ObjectsError> {
+    async fn find_out(&self) -> Result<Option<Background>, ObjectsError> {
         let Self::S3(store) = self else { return Ok(None) };
         match find_out(store).await {
             Ok(()) => Ok(None),
@@ -205,6 +231,18 @@ async fn find_out(store: &S3Store) -> Result<(), ProbeError> {
         );
     }
     Ok(())
+}
+
+async fn sweep(direct: Direct) {
+    loop {
+        match direct.sweep().await {
+            Ok(0) => {}
+            Ok(uploads) => tracing::info!(uploads, "swept direct uploads whose time is over"),
+            Err(error) => tracing::warn!(%error, "direct uploads were not swept"),
+        }
+        // sleeps: their time ends by and by
+        tokio::time::sleep(SWEEP).await;
+    }
 }
 
 async fn ask_again(store: S3Store, mut stop: Stop) {

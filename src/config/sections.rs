@@ -89,6 +89,10 @@ section! {
         ca_file: PathBuf = PathBuf::new(),
         /// Where parts of large files wait.
         spool: PathBuf = "spool".into(),
+        /// Whether senders may put files into a staging folder of the bucket themselves.
+        direct_uploads: bool = false,
+        /// For how long a signed request for that is good.
+        direct_seconds: u32 = 900,
         /// How originals are kept from being removed.
         lock: ObjectLock = ObjectLock::None,
         /// For how long.
@@ -137,6 +141,10 @@ impl S3 {
             let expected =
                 format!("nothing, or letters, digits and / with a / at the end, got {:?}", self.prefix);
             return Some(("objects.s3.prefix", expected));
+        }
+        if !(1..=7 * 24 * 3600).contains(&self.direct_seconds) {
+            let expected = format!("1 to 604800, got {}", self.direct_seconds);
+            return Some(("objects.s3.direct_seconds", expected));
         }
         match (self.lock, self.lock_days) {
             (ObjectLock::None, 1..) => Some(("objects.s3.lock", "a mode, or lock_days = 0".to_owned())),

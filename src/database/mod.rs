@@ -8,6 +8,7 @@ pub mod authorities;
 mod bind;
 pub mod certificates;
 pub mod comparison;
+pub mod direct_uploads;
 pub mod documents;
 pub mod entries;
 pub mod erasures;

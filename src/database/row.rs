@@ -9,7 +9,8 @@ use super::bind::{Bind, Value};
 use super::error::DatabaseError;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{
-    AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId, UploadId,
+    AuthorityId, CertificateId, DirectUploadId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId,
+    UploadId,
 };
 
 /// One row of an answer.
@@ -180,4 +181,15 @@ macro_rules! ids {
     )*};
 }
 
-ids!(AuthorityId, CertificateId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId, UploadId);
+ids!(
+    AuthorityId,
+    CertificateId,
+    DirectUploadId,
+    DocumentId,
+    HoldId,
+    JobId,
+    NodeId,
+    ObjectId,
+    OrderId,
+    UploadId
+);

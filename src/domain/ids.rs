@@ -94,6 +94,10 @@ id!(
     ObjectId
 );
 id!(
+    /// A direct upload: a permit to put a file into the store's staging folder.
+    DirectUploadId
+);
+id!(
     /// A hold: why a document may not be erased.
     HoldId
 );

@@ -28,7 +28,7 @@ use crate::domain::ids::DocumentId;
 use crate::intake::extract::PageText;
 use crate::intake::receive::{Kept, ReceiveError, Receiver};
 use crate::intake::texts;
-use crate::objects::{ObjectRef, VaultError};
+use crate::objects::{ObjectRef, StoreError, VaultError};
 use crate::search::index::{Reader as SearchReader, Sight};
 
 /// The route template, as scope of idempotency keys.
@@ -241,6 +241,7 @@ impl From<Document> for View {
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "The bytes are not what they were sent as", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Empty, wrong digest, a field that is no value, or a key used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer; nothing was kept, Retry-After says when to send again", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
 pub(crate) async fn upload(
@@ -327,6 +328,8 @@ async fn seen(tx: &mut Tx, reader: SearchReader, id: DocumentId) -> Result<Seen,
         (status = 304, description = "The copy at hand is this one"),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 500, description = "What lies on the store is not what was written", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer; Retry-After says when to ask again", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
@@ -399,7 +402,7 @@ async fn read_by(
 }
 
 /// The answer to a new document. It depends on nothing but the row, so that it can be given again.
-fn created(document: &Document) -> StoredAnswer {
+pub(super) fn created(document: &Document) -> StoredAnswer {
     let location = (LOCATION.to_string(), format!("{ROUTE}/{}", document.id));
     let body = serde_json::to_vec(&View::from(document.clone())).unwrap_or_default();
     StoredAnswer { status: 201, headers: vec![location], body }
@@ -436,8 +439,13 @@ impl From<VaultError> for Problem {
         match error {
             // The key is erased: there is nothing here any more.
             VaultError::Key(crate::objects::KeyError::Erased { .. }) => Kind::NotFound.problem(),
-            VaultError::Store(crate::objects::StoreError::Io { .. })
+            VaultError::Store(StoreError::Io { .. })
             | VaultError::Key(crate::objects::KeyError::Store(_)) => Self::unavailable(&error),
+            VaultError::Damaged { .. }
+            | VaultError::Store(StoreError::NotFound { .. } | StoreError::OutOfRange { .. }) => {
+                tracing::error!(%error, "evidence is damaged");
+                Kind::ContentDamaged.problem()
+            }
             _ => Self::internal(&error),
         }
     }

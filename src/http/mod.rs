@@ -7,6 +7,7 @@ mod body;
 pub mod caller;
 mod certificates;
 mod digest;
+mod direct;
 mod documents;
 mod entries;
 mod events;

@@ -5,8 +5,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    certificates, documents, entries, events, health, log, metrics, orders, pages, problem, search, uploads,
-    verify,
+    certificates, direct, documents, entries, events, health, log, metrics, orders, pages, problem, search,
+    uploads, verify,
 };
 
 /// The document. Each route of the table is listed here; a test says which is missing.
@@ -24,6 +24,8 @@ use super::{
         documents::erase::erase,
         uploads::options,
         uploads::begin,
+        direct::announce,
+        direct::complete,
         uploads::status,
         uploads::append,
         uploads::end,

@@ -59,6 +59,7 @@ problems! {
     DocumentHeld         409 "document-held"          "A hold forbids to erase the document."
     TermNotEnded         409 "term-not-ended"         "The term of the document has not ended."
     RangeNotSatisfiable  416 "range-not-satisfiable"  "The range lies outside the file."
+    ContentDamaged       500 "content-damaged"        "The stored bytes are not those that were written; none of them is given out."
     // resumable uploads
     TusVersion           412 "tus-version"            "Tus-Resumable does not name a version that is spoken here."
     OffsetMismatch       409 "offset-mismatch"        "The bytes do not begin where the upload stands."

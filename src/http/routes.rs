@@ -7,8 +7,8 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
 use super::{
-    certificates, documents, entries, events, health, log, metrics, openapi, orders, pages, search, uploads,
-    verify,
+    certificates, direct, documents, entries, events, health, log, metrics, openapi, orders, pages, search,
+    uploads, verify,
 };
 
 /// Every route.
@@ -28,6 +28,8 @@ pub(crate) fn table() -> Vec<Route> {
         // the same in several requests: tus 1.0
         on(Method::OPTIONS, "/v1/uploads", uploads::options),
         on(Method::POST, "/v1/uploads", uploads::begin),
+        on(Method::POST, "/v1/uploads/direct", direct::announce),
+        on(Method::POST, "/v1/uploads/direct/{id}/complete", direct::complete),
         on(Method::GET, "/v1/uploads/{id}", uploads::status),
         on(Method::PATCH, "/v1/uploads/{id}", uploads::append),
         on(Method::DELETE, "/v1/uploads/{id}", uploads::end),

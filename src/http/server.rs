@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::domain::random::Random;
 use crate::events::Replayer;
+use crate::intake::direct::Direct;
 use crate::intake::receive::Receiver;
 use crate::intake::uploads::Uploads;
 use crate::issuance::answers::Answers;
@@ -46,6 +47,8 @@ pub struct Shared {
     pub uploads: Uploads,
     /// Gives events another chance.
     pub replayer: Replayer,
+    /// Takes in what was put into the bucket's staging folder, where that is on.
+    pub direct: Option<Direct>,
     /// The search.
     pub finder: Finder,
     /// The verification log.
@@ -91,6 +94,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
     let receiver = web::Data::new(shared.receiver);
     let uploads = web::Data::new(shared.uploads);
     let replayer = web::Data::new(shared.replayer);
+    let direct = web::Data::new(shared.direct);
     let finder = web::Data::new(shared.finder);
     let log = web::Data::from(shared.log);
     let orders = web::Data::new(shared.orders);
@@ -110,6 +114,7 @@ pub fn serve(config: &Config, shared: Shared, listener: TcpListener) -> std::io:
             .app_data(receiver.clone())
             .app_data(uploads.clone())
             .app_data(replayer.clone())
+            .app_data(direct.clone())
             .app_data(finder.clone())
             .app_data(log.clone())
             .app_data(orders.clone())

@@ -1,5 +1,6 @@
 //! Evidence on its way in: receive, store, extract in a sandboxed child, index.
 
+pub mod direct;
 pub mod extract;
 pub mod fields;
 pub mod index;

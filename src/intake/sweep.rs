@@ -45,8 +45,7 @@ pub async fn sweep(
     for bucket in 0..=u8::MAX {
         for (object, written_at) in vault.stored(bucket).await? {
             if written_at <= before && !is_referenced(database, object).await? {
-                vault.forget(object).await?;
-                swept.objects += 1;
+                swept.objects += u64::from(vault.forget(object).await?);
             }
         }
     }

@@ -23,6 +23,8 @@ pub use keys::{
 };
 pub use memory::MemoryStore;
 pub use path::{NotAPath, ObjectPath};
-pub use s3::{AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, Verdict};
+pub use s3::{
+    AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, SignedPut, Verdict,
+};
 pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};
 pub use vault::{ObjectRef, OpenObject, Sealed, SealingWriter, Vault, VaultError};

@@ -6,6 +6,7 @@
 mod attempt;
 mod breaker;
 mod client;
+mod presign;
 mod probe;
 mod requests;
 mod spool;
@@ -35,6 +36,7 @@ use super::store::{Listed, ObjectStore, ObjectWriter, StoreError, within};
 use crate::domain::random::Random;
 
 pub use client::{AccessKeys, Address};
+pub use presign::SignedPut;
 pub use probe::{Enforced, ProbeError, Verdict};
 
 /// How long nobody waits for a store that did not answer several times in a row.

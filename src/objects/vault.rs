@@ -207,10 +207,14 @@ impl Vault {
         Ok(self.keys().delete(objects).await?)
     }
 
-    /// Removes an object that nothing refers to, whosever it was: its key, if it has one, and its bytes.
-    pub async fn forget(&self, object: ObjectId) -> Result<(), VaultError> {
+    /// Removes an object that nothing refers to, whosever it was: its key, if it has one, and its bytes. `false`: the
+    /// bytes are under retention and stay, unreadable; a sweep after the end of the lock removes them.
+    pub async fn forget(&self, object: ObjectId) -> Result<bool, VaultError> {
         self.keys().delete(vec![object]).await?;
-        Ok(self.0.store.delete(&path_of(object)?).await?)
+        match self.0.store.delete(&path_of(object)?).await {
+            Err(StoreError::Locked { .. }) => Ok(false),
+            removed => Ok(removed.map(|()| true)?),
+        }
     }
 
     #[cfg(test)]

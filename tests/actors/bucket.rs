@@ -61,6 +61,13 @@ impl Bucket {
         listed.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
     }
 
+    /// Puts an object there, whatever was there before.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let body = bytes.to_vec().into();
+        let written = self.client.put_object().bucket(&self.name).key(name).body(body).send();
+        self.runtime.block_on(written).unwrap();
+    }
+
     /// The bytes of an object.
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         let read = async {

@@ -26,7 +26,7 @@ pub struct Answer {
 }
 
 impl Actor {
-    pub(super) fn new(url: &str, token: Option<String>) -> Self {
+    pub fn new(url: &str, token: Option<String>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)

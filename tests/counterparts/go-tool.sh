@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a Go program of a fixed version and prints its path.
+# Builds a Go program of a fixed version and prints its path. NAME is what it is kept under.
 # usage: go-tool.sh NAME PACKAGE@VERSION
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,4 +10,4 @@ build() {
 }
 
 folder=$(cached "go-$1" "${2##*@}" build "$2")
-printf '%s\n' "$folder/$1"
+printf '%s\n' "$folder/$(basename "${2%@*}")"

@@ -205,7 +205,7 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 }
 
 /// An answer as it was written down.
-pub(super) fn answer(stored: &StoredAnswer) -> HttpResponse {
+pub(in crate::http) fn answer(stored: &StoredAnswer) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::CREATED);
     let mut response = HttpResponse::build(status);
     for (name, value) in &stored.headers {

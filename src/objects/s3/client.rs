@@ -16,11 +16,11 @@ use aws_smithy_http_client::tls;
 /// Time for a connection.
 const CONNECT: Duration = Duration::from_secs(2);
 /// Time for a short request and the head of its answer.
-const SHORT: Duration = Duration::from_secs(8);
+const SHORT: Duration = Duration::from_secs(15);
 /// Time for a request with many bytes, or one on which the store has to put many parts together.
 const LONG: Duration = Duration::from_secs(120);
 /// Time for which a body may stand still.
-const STALLED: Duration = Duration::from_secs(8);
+const STALLED: Duration = Duration::from_secs(20);
 
 /// Where the store is and who asks.
 #[derive(Clone)]

@@ -48,7 +48,7 @@ impl Content {
 
     /// The digest as the store writes it.
     pub(super) fn digest(&self) -> String {
-        BASE64_STANDARD.encode(self.summary().sha256)
+        digest_text(&self.summary().sha256)
     }
 
     pub(super) async fn body(&self) -> Result<ByteStream, Fault> {
@@ -227,4 +227,9 @@ async fn all_of(body: &mut ByteStream, length: Option<u64>) -> Result<Bytes, Fau
 
 pub(super) fn timestamp(at: &aws_smithy_types::DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+}
+
+/// A digest as the store writes it.
+pub(super) fn digest_text(sha256: &[u8; 32]) -> String {
+    BASE64_STANDARD.encode(sha256)
 }

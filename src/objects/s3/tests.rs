@@ -8,9 +8,12 @@ use bytes::Bytes;
 use super::testing::proxy::{Deed, Proxy, Request};
 use super::testing::{Bucket, Kind};
 use super::{Enforced, Retention, RetentionMode, S3Store, Verdict};
+use crate::domain::clock::FixedClock;
+use crate::domain::ids::AuthorityId;
+use crate::domain::random::SeededRandom;
 use crate::objects::path::ObjectPath;
 use crate::objects::store::{ObjectStore as _, StoreError};
-use crate::objects::suite;
+use crate::objects::{KeyError, MasterKeys, MemoryKeyRows, Vault, VaultError, suite};
 
 const PIECE: usize = 64 * 1024;
 
@@ -169,6 +172,27 @@ async fn what_is_protected_cannot_be_removed_and_what_is_not_can() {
     assert_eq!(store.read(&kept, None).await.unwrap(), "bytes");
     store.delete(&orphan).await.unwrap();
     assert!(matches!(store.read(&orphan, None).await, Err(StoreError::NotFound { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_under_a_lock_is_unreadable_at_once_although_its_bytes_stay() {
+    let Some(bucket) = Bucket::make(Kind::Locking).await else { return };
+    let retention = Retention { mode: RetentionMode::Compliance, days: 1 };
+    let store = bucket.store_at(&bucket.address.endpoint, Some(retention));
+    store.probe().await.unwrap();
+    let clock = Arc::new(FixedClock::new(jiff::Timestamp::UNIX_EPOCH));
+    let random = Arc::new(SeededRandom::new(1));
+    let keys = Arc::new(MemoryKeyRows::default());
+    let vault = Vault::new(Arc::new(store), keys, MasterKeys::single([1; 32]), clock, random);
+    let (kept, orphan) = (
+        vault.put(AuthorityId::from_bytes([1; 16]), b"original").await.unwrap(),
+        vault.put(AuthorityId::from_bytes([1; 16]), b"orphan").await.unwrap(),
+    );
+    vault.protect(kept.at.object).await.unwrap();
+    assert!(!vault.forget(kept.at.object).await.unwrap(), "its bytes are kept");
+    assert!(vault.forget(orphan.at.object).await.unwrap());
+    let read = vault.read(kept.at).await;
+    assert!(matches!(read, Err(VaultError::Key(KeyError::Erased { .. }))), "{read:?}");
 }
 
 /// Whatever answer gets lost, what was acknowledged is there once, and nothing else is.
