@@ -210,8 +210,8 @@ impl App {
             outbox,
         };
         let (orders, copies) = issuing::open(&config, parts)?;
-        let rotation = Rotation::start(&config, vault.keyring());
         Ok(Self {
+            rotation: Rotation::start(&config, vault.keyring()),
             finisher: issuing::finisher(&orders),
             config,
             random,
@@ -231,7 +231,6 @@ impl App {
             page_trust,
             sequencer,
             eraser,
-            rotation,
             search,
             watching,
             probes,
