@@ -100,10 +100,10 @@ fn an_erased_word_is_in_no_file_and_no_term() {
     let id = planted(&server);
     let other = found_later(&server.engine(), "title=Anderer", "Ein anderer Text mit Buchsbaum");
     let (in_files, is_term) = traces(&server);
-    assert!(
-        is_term && in_files.iter().any(|file| file.to_string_lossy().contains("stammbuch.sqlite")),
-        "{in_files:?}"
-    );
+    // PostgreSQL's pages are its own; what can be promised of them stands in config/default.toml.
+    let rows_elsewhere = server.on_postgres().is_some();
+    let in_rows = in_files.iter().any(|file| file.to_string_lossy().contains("stammbuch.sqlite"));
+    assert!(is_term && (rows_elsewhere || in_rows), "{in_files:?}");
     assert_eq!(ids(&ask(&server.clerk(), "Buchsbaum")).len(), 2);
 
     erased(&server.registrar(), &id);
