@@ -59,7 +59,7 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// The name in settings; with [`TYPE_BASE`] the `type`.
+    /// The name in settings; with `TYPE_BASE` the `type`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::DocumentStored => "document.stored",
