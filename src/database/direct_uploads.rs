@@ -118,7 +118,7 @@ fn upload(row: &Row) -> Result<DirectUpload, DatabaseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{authority, on_each_engine};
+    use super::super::testing::{authority, found, on_each_engine};
     use super::*;
 
     fn at(second: i64) -> Timestamp {
@@ -128,6 +128,7 @@ mod tests {
     #[tokio::test]
     async fn a_ticket_is_its_clients_has_one_answer_and_an_end() {
         on_each_engine(async |db| {
+            found(&db, 1).await;
             let ticket = DirectUpload {
                 id: DirectUploadId::from_bytes([7; 16]),
                 authority: authority(1),
@@ -149,10 +150,10 @@ mod tests {
                         assert_eq!(find(tx, authority(2), "engine-1", id).await?, None);
                         complete(tx, id, &answer(b"first")).await?;
                         complete(tx, id, &answer(b"second")).await?;
-                        let found = find(tx, own, "engine-1", id).await?.unwrap();
-                        assert_eq!((&found.answer, found.sweep_at), (&Some(answer(b"first")), at(20)));
+                        let kept = find(tx, own, "engine-1", id).await?.unwrap();
+                        assert_eq!((&kept.answer, kept.sweep_at), (&Some(answer(b"first")), at(20)));
                         assert_eq!(due(tx, at(19)).await?, []);
-                        assert_eq!(due(tx, at(20)).await?, [found]);
+                        assert_eq!(due(tx, at(20)).await?, [kept]);
                         keep_until(tx, id, at(100)).await?;
                         assert_eq!(due(tx, at(99)).await?, []);
                         assert_eq!(due(tx, at(100)).await?.len(), 1);

@@ -75,12 +75,21 @@ pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result
         return Ok(sealed.at.object);
     }
     hold_object(tx, sealed.at.authority, sealed.sha256).await?;
-    let twin = sql("SELECT id FROM objects WHERE authority = $1 AND sha256 = $2");
-    if let Some(twin) = twin.bind(sealed.at.authority).bind(sealed.sha256).optional(tx).await? {
-        return twin.id("id");
+    if let Some(twin) = twin_of(tx, sealed).await? {
+        return Ok(twin);
     }
-    // The twin was erased between the two statements.
-    if note_object(tx, sealed, now).await? { Ok(sealed.at.object) } else { Err(DatabaseError::NoRow) }
+    // The twin was erased between the two statements; and since this work asked, another may have noted the bytes
+    // anew, which nobody can erase while they are held here.
+    if note_object(tx, sealed, now).await? {
+        return Ok(sealed.at.object);
+    }
+    twin_of(tx, sealed).await?.ok_or(DatabaseError::NoRow)
+}
+
+async fn twin_of(tx: &mut Tx, sealed: &Sealed) -> Result<Option<ObjectId>, DatabaseError> {
+    let twin = sql("SELECT id FROM objects WHERE authority = $1 AND sha256 = $2");
+    let row = twin.bind(sealed.at.authority).bind(sealed.sha256).optional(tx).await?;
+    row.map(|row| row.id("id")).transpose()
 }
 
 /// Makes works wait for each other that refer anew to the object of these bytes, or take the last reference away.
