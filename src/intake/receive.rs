@@ -170,9 +170,13 @@ impl Receiver {
         if claims.length.is_some_and(|length| length > max) {
             return Err(ReceiveError::TooLarge { max });
         }
+        let mut body = std::pin::pin!(body.peekable());
+        // Before anything is begun: while this waits for something else, a torn body ends the connection without answer.
+        if body.as_mut().peek().await.is_some_and(Result::is_err) {
+            return Err(ReceiveError::Incomplete { got: 0 });
+        }
         let mut writer = self.vault.begin(authority).await?;
         let mut head = Head::new(&claims);
-        let mut body = std::pin::pin!(body);
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|_| ReceiveError::Incomplete { got: writer.size() })?;
             if writer.size() + piece.len() as u64 > max {
