@@ -66,7 +66,7 @@ const fn part_name(part: Part) -> &'static str {
 }
 
 /// Binds authority, register, office, year, number: `$1` to `$5`.
-fn of_entry(statement: Statement, authority: AuthorityId, entry: &EntryKey) -> Statement {
+pub(super) fn of_entry(statement: Statement, authority: AuthorityId, entry: &EntryKey) -> Statement {
     statement
         .bind(authority)
         .bind(entry.register.letter())

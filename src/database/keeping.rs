@@ -4,8 +4,9 @@
 
 use jiff::Timestamp;
 
+use super::entries::of_entry;
 use super::index_changes::{self, Hides};
-use super::{DatabaseError, Row, Statement, Tx, sql};
+use super::{DatabaseError, Row, Tx, sql};
 use crate::domain::ids::{AuthorityId, DocumentId, HoldId};
 use crate::domain::restriction::Restriction;
 use crate::register::EntryKey;
@@ -41,16 +42,6 @@ pub async fn set_restriction(
     set.bind(document).bind(authority).bind(restriction.to_string()).later(tx);
     let hides = if restriction.is_open() { Hides::Nothing } else { Hides::FromMost };
     index_changes::append_hiding(tx, document, authority, at, hides).await
-}
-
-/// Binds authority, register, office, year, number: `$1` to `$5`.
-fn of_entry(statement: Statement, authority: AuthorityId, entry: &EntryKey) -> Statement {
-    statement
-        .bind(authority)
-        .bind(entry.register.letter())
-        .bind(entry.office.as_str())
-        .bind(i64::from(entry.year))
-        .bind(entry.number.to_string())
 }
 
 /// The seals that the locks of an entry put on its documents. Call [`super::entries::hold`] first.

@@ -3,18 +3,17 @@
 use std::collections::BTreeMap;
 
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Uploader;
-use super::documents;
+use super::documents::{self, upload};
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::DirectUploadId;
 use crate::intake::direct::{Announced, Direct, DirectError, Ticket};
-use crate::intake::receive::Sender;
 
 /// A file that is to come.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -104,11 +103,12 @@ impl From<Ticket> for View {
     security(("bearer" = [])))]
 pub(super) async fn announce(
     uploader: Uploader,
-    request: HttpRequest,
     direct: web::Data<Option<Direct>>,
     asked: web::Json<Asked>,
 ) -> Result<HttpResponse, Problem> {
-    let ticket = on(&direct)?.announce(&sender(&uploader, &request), &asked.into_inner().into()).await?;
+    let ticket = on(&direct)?
+        .announce(&upload::sender(&uploader, Uploader::ROLES), &asked.into_inner().into())
+        .await?;
     let location = format!("/v1/uploads/direct/{}", ticket.id);
     Ok(HttpResponse::Created().insert_header((LOCATION, location)).json(View::from(ticket)))
 }
@@ -127,21 +127,16 @@ pub(super) async fn announce(
     security(("bearer" = [])))]
 pub(super) async fn complete(
     uploader: Uploader,
-    request: HttpRequest,
     id: web::Path<DirectUploadId>,
     direct: web::Data<Option<Direct>>,
 ) -> Result<HttpResponse, Problem> {
-    let sender = sender(&uploader, &request);
+    let sender = upload::sender(&uploader, Uploader::ROLES);
     let answer = on(&direct)?.complete(&sender, id.into_inner(), documents::created).await?;
-    Ok(documents::upload::answer(&answer))
+    Ok(upload::answer(&answer))
 }
 
 fn on(direct: &Option<Direct>) -> Result<&Direct, Problem> {
     direct.as_ref().ok_or_else(|| Kind::NotFound.problem().detail("direct uploads are off here"))
-}
-
-fn sender(uploader: &Uploader, request: &HttpRequest) -> Sender {
-    documents::upload::sender(uploader, Uploader::ROLES, documents::request_id(request))
 }
 
 impl From<DirectError> for Problem {

@@ -10,16 +10,14 @@ mod range;
 pub(super) mod upload;
 
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpMessage as _, HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::caller::{Reader, Uploader};
-use super::observe::RequestId;
+use super::caller::{Caller, Reader, Uploader};
 use super::problem::{Body as ProblemBody, Kind, Problem};
-use crate::access::Principal;
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
 use crate::database::idempotency::StoredAnswer;
@@ -250,7 +248,7 @@ pub(crate) async fn upload(
     receiver: web::Data<Receiver>,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let sender = upload::sender(&uploader, Uploader::ROLES, request_id(&request));
+    let sender = upload::sender(&uploader, Uploader::ROLES);
     let once = upload::once(&request, &uploader)?;
     let (uploaded, fields) = upload::take_in(&receiver, &request, &sender, payload).await?;
     match receiver.keep(uploaded, &fields, &sender, once).await? {
@@ -339,7 +337,7 @@ pub(crate) async fn content(
     id: web::Path<DocumentId>,
     receiver: web::Data<Receiver>,
 ) -> Result<HttpResponse, Problem> {
-    let document = read_by(&reader, &request, &receiver, id.into_inner(), "document.content.read").await?;
+    let document = read_by(&reader, &receiver, id.into_inner(), "document.content.read").await?;
     content::answer(&receiver.vault, &document, request.headers()).await
 }
 
@@ -355,11 +353,10 @@ pub(crate) async fn content(
     security(("bearer" = [])))]
 pub(crate) async fn text(
     reader: Reader,
-    request: HttpRequest,
     id: web::Path<DocumentId>,
     receiver: web::Data<Receiver>,
 ) -> Result<web::Json<Text>, Problem> {
-    let document = read_by(&reader, &request, &receiver, id.into_inner(), "document.text.read").await?;
+    let document = read_by(&reader, &receiver, id.into_inner(), "document.text.read").await?;
     let not_read = || Kind::StateConflict.problem().detail("its text was not read yet").expected("extracted");
     let extracted = document.extracted.as_ref().ok_or_else(not_read)?;
     let Some(object) = extracted.text else { return Ok(web::Json(Text { pages: Vec::new() })) };
@@ -370,13 +367,12 @@ pub(crate) async fn text(
 
 /// Finds a document and writes the reading down, durably, before anything of it is answered.
 async fn read_by(
-    reader: &Principal,
-    request: &HttpRequest,
+    reader: &Caller,
     receiver: &Receiver,
     id: DocumentId,
     action: &'static str,
 ) -> Result<Document, Problem> {
-    let sender = upload::sender(reader, Reader::ROLES, request_id(request));
+    let sender = upload::sender(reader, Reader::ROLES);
     let act = Act {
         at: receiver.clock.now(),
         authority: Some(sender.authority),
@@ -406,10 +402,6 @@ pub(super) fn created(document: &Document) -> StoredAnswer {
     let location = (LOCATION.to_string(), format!("{ROUTE}/{}", document.id));
     let body = serde_json::to_vec(&View::from(document.clone())).unwrap_or_default();
     StoredAnswer { status: 201, headers: vec![location], body }
-}
-
-pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
-    request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 
 impl From<ReceiveError> for Problem {

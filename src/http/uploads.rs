@@ -107,7 +107,7 @@ pub(crate) async fn begin(
 ) -> Result<HttpResponse, Problem> {
     let (new, chunk) = (headers::new_upload(request.headers())?, headers::first_chunk(request.headers())?);
     let key = upload::key(&request)?;
-    let sender = upload::sender(&uploader, Uploader::ROLES, documents::request_id(&request));
+    let sender = upload::sender(&uploader, Uploader::ROLES);
     let keep_failed = key.is_some();
     let mut upload = uploads.begin(&sender, new, key).await?;
     if let Some(chunk) = chunk.filter(|_| upload.received == 0) {

@@ -1,6 +1,6 @@
 //! `POST /v1/documents/{id}/erase`: a registrar decides that a document goes for good.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -69,13 +69,12 @@ impl From<Erasure> for View {
     security(("bearer" = [])))]
 pub(in crate::http) async fn erase(
     registrar: Registrar,
-    request: HttpRequest,
     id: web::Path<DocumentId>,
     body: web::Json<Decision>,
     retention: web::Data<Retention>,
 ) -> Result<HttpResponse, Problem> {
     let grounds = body.grounds()?;
-    let erasure = retention.erase(&by(&registrar, &request), *id, grounds, gone()).await?;
+    let erasure = retention.erase(&by(&registrar), *id, grounds, gone()).await?;
     let mut answer = if erasure.done_at.is_some() { HttpResponse::Ok() } else { HttpResponse::Accepted() };
     Ok(answer.json(View::from(erasure)))
 }

@@ -1,14 +1,12 @@
 //! What is decided about a document that is there: who may see it, and what forbids to erase it.
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpResponse, web};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::super::caller::{Archivist, Registrar};
+use super::super::caller::{Archivist, Caller, Registrar};
 use super::super::problem::{Body as ProblemBody, Kind, Problem};
-use super::request_id;
-use crate::access::Principal;
 use crate::database::keeping::Hold;
 use crate::domain::ids::{DocumentId, HoldId};
 use crate::domain::restriction::Restriction;
@@ -70,7 +68,6 @@ impl From<Hold> for HoldView {
     security(("bearer" = [])))]
 pub(in crate::http) async fn restrict(
     archivist: Archivist,
-    request: HttpRequest,
     id: web::Path<DocumentId>,
     body: web::Json<Marks>,
     retention: web::Data<Retention>,
@@ -79,7 +76,7 @@ pub(in crate::http) async fn restrict(
     let restriction = Restriction::parse(levels)
         .map_err(|error| Kind::ValueInvalid.problem().rule("PStV § 14").detail(error.to_string()))?;
     let reason = Reason::parse(&body.reason)?;
-    retention.restrict(&by(&archivist, &request), *id, restriction, &reason).await?;
+    retention.restrict(&by(&archivist), *id, restriction, &reason).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -94,13 +91,12 @@ pub(in crate::http) async fn restrict(
     security(("bearer" = [])))]
 pub(in crate::http) async fn hold(
     archivist: Archivist,
-    request: HttpRequest,
     id: web::Path<DocumentId>,
     body: web::Json<Why>,
     retention: web::Data<Retention>,
 ) -> Result<HttpResponse, Problem> {
     let reason = Reason::parse(&body.reason)?;
-    let hold = retention.hold(&by(&archivist, &request), *id, &reason).await?;
+    let hold = retention.hold(&by(&archivist), *id, &reason).await?;
     Ok(HttpResponse::Created().json(HoldView::from(hold)))
 }
 
@@ -115,23 +111,22 @@ pub(in crate::http) async fn hold(
     security(("bearer" = [])))]
 pub(in crate::http) async fn lift(
     registrar: Registrar,
-    request: HttpRequest,
     path: web::Path<(DocumentId, HoldId)>,
     body: web::Json<Why>,
     retention: web::Data<Retention>,
 ) -> Result<HttpResponse, Problem> {
     let (id, hold) = path.into_inner();
     let reason = Reason::parse(&body.reason)?;
-    retention.lift(&by(&registrar, &request), id, hold, &reason).await?;
+    retention.lift(&by(&registrar), id, hold, &reason).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
-pub(super) fn by(caller: &Principal, request: &HttpRequest) -> By {
+pub(super) fn by(caller: &Caller) -> By {
     By {
         reader: caller.reads(),
         name: caller.name().to_owned(),
         role: caller.acting_as(),
-        request_id: request_id(request),
+        request_id: caller.request_id(),
     }
 }
 

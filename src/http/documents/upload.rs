@@ -11,6 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 
+use super::super::caller::Caller;
 use super::super::digest;
 use super::super::problem::{Kind, Problem};
 use super::disposition;
@@ -36,13 +37,13 @@ const PADDING: &[u8] =
 const CONTENT: &str = "content";
 
 /// Who sends or reads, in the first of the roles that permit it.
-pub(in crate::http) fn sender(caller: &Principal, permitted: &[Role], request_id: Option<String>) -> Sender {
+pub(in crate::http) fn sender(caller: &Caller, permitted: &[Role]) -> Sender {
     let role = caller.roles.iter().find(|role| permitted.contains(role));
     Sender {
         authority: caller.authority,
         client: caller.client.clone(),
         role: role.map_or("", |role| role.as_str()),
-        request_id,
+        request_id: caller.request_id(),
     }
 }
 
