@@ -1,7 +1,9 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
+mod background;
 mod events;
 mod evidence;
+mod ground;
 mod inspect;
 mod issuing;
 mod keys;
@@ -19,41 +21,21 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
 use crate::access::Tokens;
 use crate::config::Config;
-use crate::database::keystore::Keystore;
-use crate::database::log::Takeover;
-use crate::database::{Database, DatabaseError, jobs};
+use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
-use crate::domain::ids::NodeId;
 use crate::domain::random::Random;
-use crate::events::{EventsError, Worker};
+use crate::events::EventsError;
 use crate::http::{self, Metrics, Probes, Server, Shared};
-use crate::intake::direct::Direct;
-use crate::intake::receive::Receiver;
-use crate::intake::uploads::Uploads;
-use crate::issuance::answers::Answers;
-use crate::issuance::interrupt::Uninterrupted;
-use crate::issuance::log::Log;
-use crate::issuance::log_files::LogFiles;
-use crate::issuance::sequencer::Sequencing;
-use crate::issuance::signing::OpenedSigners;
-use crate::jobs::Running;
-use crate::jobs::pulse::Pulse;
-use crate::objects::{ObjectStore, Vault};
-use crate::orders::Orders;
 use crate::pdf::stationery::StationeryError;
-use crate::register::copies::Copies;
-use crate::retention::Retention;
 use crate::search::index::IndexError;
-use crate::tlog::{LogSigner, VerifierKey};
-use crate::web::PublicTrust;
+use background::Background;
+use evidence::Evidence;
+use ground::{Begun, Ground};
+use issuing::{Certificates, Seals};
 use low_priority::LowPriority;
 use rotation::Rotation;
-use search::Search;
 
 pub use inspect::Inspection;
 pub use keys::KeyFileError;
@@ -123,30 +105,12 @@ pub enum StartError {
 
 /// The installation, opened.
 pub struct App {
-    config: Config,
-    random: Arc<dyn Random>,
-    database: Database,
-    keystore: Database,
-    vault: Vault,
-    receiver: Receiver,
-    uploads: Uploads,
-    direct: Option<Direct>,
-    tidier: Background,
-    jobs: Running,
-    log: Arc<Log>,
-    orders: Orders,
-    copies: Copies,
-    retention: Retention,
-    answers: Answers,
-    page_trust: PublicTrust,
-    sequencer: Background,
-    finisher: Background,
-    eraser: Background,
+    ground: Ground,
+    evidence: Evidence,
+    certificates: Certificates,
+    begun: Begun,
     rotation: Background,
-    search: Search,
-    watching: Option<Background>,
     probes: Probes,
-    events: Worker,
     _low_priority: LowPriority,
     _lock: ServeLock,
 }
@@ -170,71 +134,18 @@ impl App {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
-        let node = node::id(&config.data_dir, random.as_ref())?;
-        let log_signer = Arc::new(keys::log(&config, random.as_ref())?);
-        let signers = Arc::new(keys::signers(&config)?);
-        let (database, keystore) = open_databases(&config).await?;
-        let (store, watching) = objects::start(&config, &random).await?;
-        let vault = open_vault(&config, &store.shared(), &keystore, (&clock, &random)).await?;
-        take_jobs_over(&config, &database, node, clock.as_ref()).await?;
-        let (outbox, events) = events::start(&config, &database, node, (&clock, &random))?;
+        let seals = Seals::read(&config, random.as_ref())?;
+        let (ground, begun) = Ground::open(config, clock, random).await?;
         let low_priority = LowPriority::start().map_err(StartError::Runtime)?;
-        let search = low_priority
-            .within(|| Search::start(&config, &database, &vault, &clock, &random, outbox.clone()))?;
-        let evidence = evidence::Parts {
-            database: database.clone(),
-            vault: vault.clone(),
-            clock: Arc::clone(&clock),
-            random: Arc::clone(&random),
-            node,
-            outbox: outbox.clone(),
-        };
-        let (receiver, jobs) = low_priority.within(|| evidence::start(&config, &evidence, search.wake()));
-        let (uploads, tidier) = evidence::uploads(&config, &receiver);
-        let (retention, eraser) = evidence.retention(&keystore, &search);
-        let direct = store.direct(&config, &receiver);
-        let log_key = log_signer.verifier().clone();
-        let log = Arc::new(Log::new(database.clone(), LogFiles::new(store.shared()), log_key.clone()));
-        let (answers, page_trust) = trusting(&database, &signers, log_key, &clock);
-        let with = (&clock, node);
-        let (sequencer, pulse) = start_sequencer(&config, &log, &database, log_signer, with);
-        let work = (&search.indexer, &pulse);
-        let probes = ready::probes((&database, &keystore), (&store, log.files()), &signers, work, with);
-        let parts = issuing::Parts {
-            database: database.clone(),
-            vault: vault.clone(),
-            log: Arc::clone(&log),
-            signers,
-            clock,
-            random: Arc::clone(&random),
-            outbox,
-        };
-        let (orders, copies) = issuing::open(&config, parts)?;
+        let evidence = Evidence::start(&ground, &low_priority)?;
+        let certificates = Certificates::start(&ground, seals)?;
         Ok(Self {
-            rotation: Rotation::start(&config, vault.keyring()),
-            finisher: issuing::finisher(&orders),
-            config,
-            random,
-            database,
-            keystore,
-            vault,
-            receiver,
-            uploads,
-            direct,
-            tidier,
-            jobs,
-            log,
-            orders,
-            copies,
-            retention,
-            answers,
-            page_trust,
-            sequencer,
-            eraser,
-            search,
-            watching,
-            probes,
-            events,
+            rotation: Rotation::start(&ground.config, ground.vault.keyring()),
+            probes: ready::probes(&ground, &evidence.search, &certificates),
+            ground,
+            evidence,
+            certificates,
+            begun,
             _low_priority: low_priority,
             _lock: lock,
         })
@@ -242,51 +153,44 @@ impl App {
 
     /// Starts to answer on the configured address.
     pub fn serve(&self) -> Result<Server, StartError> {
-        let address = self.config.listen;
-        let failed = |source| StartError::Listen { address: address.to_string(), source };
-        let listener = TcpListener::bind(address).map_err(failed)?;
-        http::serve(&self.config, self.shared()?, listener).map_err(failed)
+        let config = &self.ground.config;
+        let failed = |source| StartError::Listen { address: config.listen.to_string(), source };
+        let listener = TcpListener::bind(config.listen).map_err(failed)?;
+        http::serve(config, self.shared()?, listener).map_err(failed)
     }
 
     fn shared(&self) -> Result<Shared, StartError> {
+        let Self { ground, evidence, certificates, begun, probes, .. } = self;
         let metrics = Metrics::new()?;
-        self.events.counters.register(metrics.registry())?;
+        begun.events.counters.register(metrics.registry())?;
         Ok(Shared {
-            tokens: Tokens::new(&self.config.access.tokens),
+            tokens: Tokens::new(&ground.config.access.tokens),
             metrics,
-            probes: self.probes.clone(),
-            random: Arc::clone(&self.random),
-            database: self.database.clone(),
-            vault: self.vault.clone(),
-            receiver: self.receiver.clone(),
-            uploads: self.uploads.clone(),
-            replayer: self.events.replayer.clone(),
-            direct: self.direct.clone(),
-            finder: self.search.finder.clone(),
-            log: Arc::clone(&self.log),
-            orders: self.orders.clone(),
-            copies: self.copies.clone(),
-            retention: self.retention.clone(),
-            answers: self.answers.clone(),
-            page_trust: self.page_trust.clone(),
+            probes: probes.clone(),
+            random: Arc::clone(&ground.random),
+            database: ground.database.clone(),
+            vault: ground.vault.clone(),
+            receiver: evidence.receiver.clone(),
+            uploads: evidence.uploads.clone(),
+            replayer: begun.events.replayer.clone(),
+            direct: evidence.direct.clone(),
+            finder: evidence.search.finder.clone(),
+            log: Arc::clone(&certificates.log),
+            orders: certificates.orders.clone(),
+            copies: certificates.copies.clone(),
+            retention: evidence.retention.clone(),
+            answers: certificates.answers.clone(),
+            page_trust: certificates.page_trust.clone(),
         })
     }
 
     /// Ends what runs in the background and closes the databases. To be called once the server has stopped.
     pub async fn close(self) {
-        self.finisher.stop().await;
-        self.tidier.stop().await;
-        self.eraser.stop().await;
         self.rotation.stop().await;
-        self.jobs.stop().await;
-        self.search.stop().await;
-        self.events.stop().await;
-        self.sequencer.stop().await;
-        if let Some(watching) = self.watching {
-            watching.stop().await;
-        }
-        self.database.close().await;
-        self.keystore.close().await;
+        self.evidence.stop().await;
+        self.begun.stop().await;
+        self.certificates.stop().await;
+        self.ground.close().await;
     }
 }
 
@@ -319,107 +223,3 @@ impl ServeLock {
         }
     }
 }
-
-/// What the public is answered, and what the page checks against: both believe the installation's own keys.
-fn trusting(
-    database: &Database,
-    signers: &OpenedSigners,
-    log_key: VerifierKey,
-    clock: &Arc<dyn Clock>,
-) -> (Answers, PublicTrust) {
-    let page = PublicTrust::new(&signers.roots(), std::slice::from_ref(&log_key));
-    (Answers::new(database.clone(), signers.trust(), vec![log_key], Arc::clone(clock)), page)
-}
-
-async fn open_vault(
-    config: &Config,
-    objects: &Arc<dyn ObjectStore>,
-    keystore: &Database,
-    (clock, random): (&Arc<dyn Clock>, &Arc<dyn Random>),
-) -> Result<Vault, StartError> {
-    let rows = Keystore::new(keystore.clone());
-    let master = keys::master(config, &rows, random.as_ref()).await?;
-    let vault =
-        Vault::new(Arc::clone(objects), Arc::new(rows), master, Arc::clone(clock), Arc::clone(random));
-    vault.keyring().check().await.map_err(KeyFileError::Keystore)?;
-    Ok(vault)
-}
-
-/// What this node had claimed when it was killed is due again; so is all that was claimed in an embedded database,
-/// since nobody else can be at work there: every process of it held the lock of this folder.
-async fn take_jobs_over(
-    config: &Config,
-    database: &Database,
-    node: NodeId,
-    clock: &dyn Clock,
-) -> Result<(), StartError> {
-    let now = clock.now();
-    let of = if url_is_embedded(config) { None } else { Some(node) };
-    let taken: Result<u64, DatabaseError> =
-        database.write(move |tx| Box::pin(jobs::take_over(tx, of, now))).await;
-    taken.map(drop).map_err(|source| StartError::Database { which: "database", source })
-}
-
-fn url_is_embedded(config: &Config) -> bool {
-    config.database.url.starts_with("sqlite:")
-}
-
-async fn open_databases(config: &Config) -> Result<(Database, Database), StartError> {
-    let open = |which| move |source| StartError::Database { which, source };
-    let url = config.database_url(&config.database.url);
-    let database = Database::open(&url).await.map_err(open("database"))?;
-    let url = config.database_url(&config.keystore.url);
-    let keystore = Database::open_keystore(&url).await.map_err(open("keystore"))?;
-    Ok((database, keystore))
-}
-
-fn start_sequencer(
-    config: &Config,
-    log: &Arc<Log>,
-    database: &Database,
-    signer: Arc<LogSigner>,
-    (clock, node): (&Arc<dyn Clock>, NodeId),
-) -> (Background, Pulse) {
-    let pulse = Pulse::default();
-    // Whoever had the lease of an embedded database held the lock of this folder too. Of a shared one, this node
-    // takes back what it had itself.
-    let takeover = if url_is_embedded(config) { Takeover::AtOnce } else { Takeover::WhenExpired };
-    let sequencing = Sequencing {
-        log: Arc::clone(log),
-        database: database.clone(),
-        signer,
-        clock: Arc::clone(clock),
-        interrupts: Arc::new(Uninterrupted),
-        owner: node,
-        takeover,
-        pulse: pulse.clone(),
-    };
-    (Background::start(|stop| sequencing.run(stop)), pulse)
-}
-
-/// Work that goes on until it is told to stop.
-struct Background {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Background {
-    /// Starts what `work` gives when it is handed the signal to stop.
-    fn start<F: Future<Output = ()> + Send + 'static>(work: impl FnOnce(Stop) -> F) -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped: Stop = Box::pin(async move {
-            let _ = stopped.await;
-        });
-        Self { stop, task: tokio::spawn(work(stopped)) }
-    }
-
-    /// Tells it to stop and waits until it has.
-    async fn stop(self) {
-        let _ = self.stop.send(());
-        if let Err(error) = self.task.await {
-            tracing::error!(%error, "background work ended before it was stopped");
-        }
-    }
-}
-
-type Stop = futures_util::future::BoxFuture<'static, ()>;

@@ -1,4 +1,4 @@
-//! Wiring of evidence: what receives documents, and the jobs that read them out.
+//! Wiring of evidence: what receives documents, the jobs that read them out, the search, and what erases.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tokio::sync::Notify;
 
-use super::Background;
+use super::StartError;
+use super::background::Background;
+use super::ground::Ground;
+use super::low_priority::LowPriority;
 use super::search::Search;
 use crate::config::{self, Config};
 use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
-use crate::domain::ids::NodeId;
-use crate::domain::random::Random;
-use crate::events::Outbox;
+use crate::intake::direct::Direct;
 use crate::intake::extract::{Extractor, Limits};
 use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
@@ -32,43 +33,63 @@ const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How often it is looked for uploads whose time is over and for complete ones that stand still.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// The parts that evidence goes through.
-pub(super) struct Parts {
-    pub(super) database: Database,
-    pub(super) vault: Vault,
-    pub(super) clock: Arc<dyn Clock>,
-    pub(super) random: Arc<dyn Random>,
-    pub(super) node: NodeId,
-    pub(super) outbox: Outbox,
+/// What takes evidence in, finds it and erases it, at work.
+pub(super) struct Evidence {
+    pub(super) receiver: Receiver,
+    pub(super) uploads: Uploads,
+    pub(super) direct: Option<Direct>,
+    pub(super) retention: Retention,
+    pub(super) search: Search,
+    jobs: Running,
+    tidier: Background,
+    eraser: Background,
 }
 
-impl Parts {
-    /// What decides about documents that are there, and what finishes the erasures it begins.
-    pub(super) fn retention(&self, keystore: &Database, search: &Search) -> (Retention, Background) {
-        let Self { database, vault, clock, random, outbox, .. } = self;
-        let retention = Retention {
-            database: database.clone(),
-            clock: Arc::clone(clock),
-            random: Arc::clone(random),
-            index: search.wake(),
-            outbox: outbox.clone(),
-            erased: Arc::new(Notify::new()),
-        };
-        let eraser = Eraser {
-            database: database.clone(),
-            keystore: keystore.clone(),
-            vault: vault.clone(),
-            index: search.index(),
-            clock: Arc::clone(clock),
-            wake: Arc::clone(&retention.erased),
-        };
-        (retention, Background::start(|stop| eraser.run(stop)))
+impl Evidence {
+    /// Puts the parts together and starts what works in the background.
+    pub(super) fn start(ground: &Ground, low_priority: &LowPriority) -> Result<Self, StartError> {
+        let search = low_priority.within(|| Search::start(ground))?;
+        let (receiver, jobs) = low_priority.within(|| receiving(ground, search.wake()));
+        let (uploads, tidier) = uploads(&ground.config, &receiver);
+        let (retention, eraser) = retention(ground, &search);
+        let direct = ground.store.direct(&ground.config, &receiver);
+        Ok(Self { receiver, uploads, direct, retention, search, jobs, tidier, eraser })
+    }
+
+    /// Ends what works in the background, and finishes the commit of the index that is being written.
+    pub(super) async fn stop(self) {
+        self.tidier.stop().await;
+        self.eraser.stop().await;
+        self.jobs.stop().await;
+        self.search.stop().await;
     }
 }
 
+/// What decides about documents that are there, and what finishes the erasures it begins.
+fn retention(ground: &Ground, search: &Search) -> (Retention, Background) {
+    let Ground { database, keystore, vault, clock, random, outbox, .. } = ground;
+    let retention = Retention {
+        database: database.clone(),
+        clock: Arc::clone(clock),
+        random: Arc::clone(random),
+        index: search.wake(),
+        outbox: outbox.clone(),
+        erased: Arc::new(Notify::new()),
+    };
+    let eraser = Eraser {
+        database: database.clone(),
+        keystore: keystore.clone(),
+        vault: vault.clone(),
+        index: search.index(),
+        clock: Arc::clone(clock),
+        wake: Arc::clone(&retention.erased),
+    };
+    (retention, Background::start(|stop| eraser.run(stop)))
+}
+
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
-pub(super) fn start(config: &Config, parts: &Parts, index: Arc<Notify>) -> (Receiver, Running) {
-    let Parts { database, vault, clock, random, node, outbox } = parts;
+fn receiving(ground: &Ground, index: Arc<Notify>) -> (Receiver, Running) {
+    let Ground { config, database, vault, clock, random, node, outbox, .. } = ground;
     let processor = Processor {
         database: database.clone(),
         vault: vault.clone(),
@@ -123,7 +144,7 @@ async fn sweep_once(vault: &Vault, database: &Database, clock: &dyn Clock) {
 }
 
 /// What receives documents in several requests, and what tidies it up.
-pub(super) fn uploads(config: &Config, receiver: &Receiver) -> (Uploads, Background) {
+fn uploads(config: &Config, receiver: &Receiver) -> (Uploads, Background) {
     let settings = &config.uploads;
     let bounds = Bounds {
         kept: SignedDuration::from_hours(i64::try_from(settings.kept_hours).unwrap_or(i64::MAX)),

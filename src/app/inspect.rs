@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{KeyFileError, StartError, SystemClock, SystemRandom, keys, objects, open_databases};
+use super::ground::open_databases;
+use super::{KeyFileError, StartError, SystemClock, SystemRandom, keys, objects};
 use crate::config::Config;
 use crate::database::Database;
 use crate::database::keystore::Keystore;

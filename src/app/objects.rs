@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 
+use super::background::{Background, Stop};
 use super::system::environment;
-use super::{Background, Stop};
 use crate::config::{Config, ObjectLock, ObjectStoreKind, S3};
 use crate::domain::random::Random;
 use crate::http::{NotReady, Probe};

@@ -9,13 +9,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
-use super::objects::{Store, Watched};
+use super::ground::Ground;
+use super::issuing::Certificates;
+use super::objects::Watched;
+use super::search::Search;
 use crate::database::Database;
 use crate::domain::clock::Clock;
-use crate::domain::ids::NodeId;
 use crate::http::{NotReady, Probe, Probes};
 use crate::intake::index::Indexer;
-use crate::issuance::log_files::LogFiles;
 use crate::issuance::signing::OpenedSigners;
 use crate::jobs::pulse::{Beat, Pulse};
 use crate::objects::{ObjectPath, ObjectStore, StoreError};
@@ -32,26 +33,22 @@ const TRIAL: &[u8] = b"stammbuch/trial/v1";
 type Said = Result<Option<String>, NotReady>;
 
 /// A question for each part.
-pub(super) fn probes(
-    (database, keystore): (&Database, &Database),
-    (store, files): (&Store, &LogFiles),
-    signers: &Arc<OpenedSigners>,
-    (indexer, sequencer): (&Indexer, &Pulse),
-    (clock, node): (&Arc<dyn Clock>, NodeId),
-) -> Probes {
+pub(super) fn probes(ground: &Ground, search: &Search, certificates: &Certificates) -> Probes {
+    let Ground { database, keystore, store, clock, node, .. } = ground;
     // Nodes may share a store: each has its own name there.
     let write = WriteProbe { store: store.shared(), node: node.to_string() };
     let holds = if store.is_bucket() { BUCKET_REMEMBERED } else { REMEMBERED };
-    let store = StoreProbe { read: store.watched(files.clone()), write: remembered(write, holds) };
-    let keys = KeysProbe { signers: Arc::clone(signers), clock: Arc::clone(clock) };
-    let index = IndexProbe { indexer: indexer.clone() };
+    let files = certificates.log.files().clone();
+    let store = StoreProbe { read: store.watched(files), write: remembered(write, holds) };
+    let keys = KeysProbe { signers: Arc::clone(&certificates.signers), clock: Arc::clone(clock) };
+    let index = IndexProbe { indexer: search.indexer.clone() };
     Probes::default()
         .with("database", remembered(database.clone(), REMEMBERED))
         .with("keystore", remembered(keystore.clone(), REMEMBERED))
         .with("objects", remembered(store, REMEMBERED))
         .with("keys", remembered(keys, SIGNING_REMEMBERED))
         .with("index", remembered(index, REMEMBERED))
-        .with("sequencer", Arc::new(sequencer.clone()))
+        .with("sequencer", Arc::new(certificates.pulse.clone()))
 }
 
 /// A part with what it said last. One asks, the others wait for it.

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ServeLock, StartError, objects, open_vault, search};
+use super::ground::open_vault;
+use super::{ServeLock, StartError, objects, search};
 use crate::config::Config;
 use crate::database::{Database, DatabaseError, index as rows};
 use crate::domain::clock::Clock;

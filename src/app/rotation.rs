@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Background, KeyFileError, ServeLock, StartError, keys};
+use super::background::Background;
+use super::{KeyFileError, ServeLock, StartError, keys};
 use crate::config::Config;
 use crate::database::Database;
 use crate::database::keystore::Keystore;

@@ -5,13 +5,9 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
+use super::ground::Ground;
 use crate::config::Config;
-use crate::database::Database;
-use crate::domain::clock::Clock;
-use crate::domain::random::Random;
-use crate::events::Outbox;
 use crate::intake::index::{Indexer, Indexing};
-use crate::objects::Vault;
 use crate::search::find::Finder;
 use crate::search::index::{IndexError, SearchBackend, TantivyBackend, TantivyLimits};
 
@@ -32,14 +28,8 @@ pub(super) struct Search {
 
 impl Search {
     /// Opens the index and starts the job on the present runtime.
-    pub(super) fn start(
-        config: &Config,
-        database: &Database,
-        vault: &Vault,
-        clock: &Arc<dyn Clock>,
-        random: &Arc<dyn Random>,
-        outbox: Outbox,
-    ) -> Result<Self, IndexError> {
+    pub(super) fn start(ground: &Ground) -> Result<Self, IndexError> {
+        let Ground { config, database, vault, clock, random, outbox, .. } = ground;
         let index = TantivyBackend::open(&config.path(&config.search.folder), TantivyLimits::default())?;
         let index: Arc<dyn SearchBackend> = Arc::new(index);
         let finder = Finder::new(
@@ -50,7 +40,7 @@ impl Search {
             Arc::clone(random),
         );
         let indexer = Indexer::new(database.clone(), vault.clone(), Arc::clone(&index), Arc::clone(clock));
-        let indexer = indexer.rebuilding_on(request(config)).telling(outbox);
+        let indexer = indexer.rebuilding_on(request(config)).telling(outbox.clone());
         let wake = indexer.wake();
         Ok(Self { finder, indexing: indexer.clone().start(), indexer, wake, index })
     }
