@@ -8,6 +8,7 @@ pub mod postgres;
 mod process;
 pub mod proxy;
 pub mod speak;
+pub mod volume;
 
 use std::net::SocketAddr;
 use std::ops::Deref;

@@ -2,12 +2,11 @@
 //! doubles or half-shows a document.
 
 mod kill;
+mod power;
 mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use stammbuch::domain::digest::Sha256;
 
 use crate::actors::ServerProcess;
 use crate::actors::place::Place;
@@ -151,12 +150,7 @@ fn kills_at_random_times_lose_and_double_nothing() {
     }
     let server = ServerProcess::on(place);
     kill::check_and_complete(&server, &mut sent);
-    for upload in &sent {
-        let path = format!("/v1/documents/{}/content", upload.id.as_deref().unwrap());
-        let content = server.clerk().get(&path);
-        assert_eq!(content.status, 200);
-        assert_eq!(Sha256::of(&content.body), Sha256::of(&upload.bytes()), "{path}");
-    }
+    kill::all_are_whole(&server, &sent);
     let (status, _, place) = server.terminate();
     assert!(status.success());
     kill::nothing_else_is_there(&place, &sent);

@@ -1,6 +1,7 @@
 //! The database fails under load: locked, gone, full, stopped, its connections cut. Who asks meanwhile is told to come
 //! again (503 with Retry-After), `/health/ready` says so, and when the fault goes, everything gets done, once.
 
+mod disk;
 mod load;
 
 use std::path::Path;

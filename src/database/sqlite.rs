@@ -2,7 +2,7 @@
 //!
 //! The WAL is synced at each commit (`synchronous=FULL`): what `write` has answered survives a power cut.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::Advice;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio::runtime::Handle;
@@ -68,6 +69,7 @@ impl Sqlite {
     pub(super) async fn open(path: &Path, schema: &Schema, busy: Duration) -> Result<Self, DatabaseError> {
         let _alone = OPENING.lock().await;
         create_private(path)?;
+        forget_cached_wal(path);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -121,6 +123,17 @@ fn create_private(path: &Path) -> Result<(), DatabaseError> {
         Ok(_new) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(DatabaseError::Unavailable { reason: format!("{}: {error}", path.display()) }),
+    }
+}
+
+/// A process that could not sync the WAL refused the commit, but memory holds its frames: recovery would believe in
+/// them and later commits would follow frames that the disk has not got. So it reads what the disk has. Only the WAL is
+/// opened for that, since closing the main file would drop locks.
+fn forget_cached_wal(path: &Path) {
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    if let Ok(wal) = File::open(wal) {
+        let _ = rustix::fs::fadvise(&wal, 0, None, Advice::DontNeed);
     }
 }
 

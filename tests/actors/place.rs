@@ -42,7 +42,15 @@ pub struct Place {
 impl Place {
     /// Makes a folder with keys, authorities and a configuration file.
     pub fn new(change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::made(tempfile::tempdir().unwrap(), change)
+    }
+
+    /// As [`Self::new`], with the folder in another.
+    pub fn new_in(above: &Path, change: impl FnOnce(&mut Config)) -> Self {
+        Self::made(tempfile::tempdir_in(above).unwrap(), change)
+    }
+
+    fn made(folder: TempDir, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
         let databases = Databases::make(found);
         if let Some(databases) = &databases {

@@ -94,6 +94,12 @@ impl ServerProcess {
         rustix::process::kill_process(id, rustix::process::Signal::KILL).unwrap();
     }
 
+    /// Lets it do nothing more from now on, not even go away.
+    pub fn freeze(&self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::STOP).unwrap();
+    }
+
     /// Tells it to end (`SIGTERM`), waits, and gives how it ended, its log and the folder.
     pub fn terminate(mut self) -> (ExitStatus, Vec<String>, Place) {
         self.signal_to_end();

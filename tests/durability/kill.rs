@@ -73,6 +73,16 @@ impl Upload {
 
 /// Uploads over all connections until the server is killed; gives what was begun, acknowledged or not.
 pub fn uploads_until_killed(server: &ServerProcess, seed: u64, round: u64) -> Vec<Upload> {
+    uploads_until(server, seed, round, ServerProcess::kill_now)
+}
+
+/// As [`uploads_until_killed`]; `end` kills the server.
+pub fn uploads_until(
+    server: &ServerProcess,
+    seed: u64,
+    round: u64,
+    end: impl FnOnce(&ServerProcess),
+) -> Vec<Upload> {
     let begun = AtomicUsize::new(0);
     let (acknowledged, acknowledgements) = mpsc::channel();
     let wanted = 1 + draw(seed, "acknowledged", round, 6);
@@ -106,7 +116,7 @@ pub fn uploads_until_killed(server: &ServerProcess, seed: u64, round: u64) -> Ve
         }
         // sleeps: the moment of the kill is what is drawn, nothing is waited for
         std::thread::sleep(moment);
-        server.kill_now();
+        end(server);
         let sent: Vec<Upload> = connections.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
         assert!(sent.iter().any(|upload| upload.id.is_none()), "some were in flight");
         assert_eq!(sent.len(), begun.load(Ordering::Relaxed));
@@ -130,6 +140,16 @@ pub fn check_and_complete(server: &ServerProcess, sent: &mut [Upload]) {
         let content = clerk.get(&format!("/v1/documents/{again}/content"));
         assert_eq!(content.status, 200);
         assert!(content.body == upload.bytes(), "upload {} is not what was sent", upload.number);
+    }
+}
+
+/// Every upload can be read as it was sent.
+pub fn all_are_whole(server: &ServerProcess, sent: &[Upload]) {
+    for upload in sent {
+        let path = format!("/v1/documents/{}/content", upload.id.as_deref().unwrap());
+        let content = server.clerk().get(&path);
+        assert_eq!(content.status, 200);
+        assert_eq!(Sha256::of(&content.body), Sha256::of(&upload.bytes()), "{path}");
     }
 }
 

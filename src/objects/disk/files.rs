@@ -14,7 +14,7 @@ use rustix::fs::FlockOperation;
 use super::super::path::ObjectPath;
 use super::super::store::{Listed, StoreError, within};
 use super::folder::{Folder, Folders};
-use super::staging::{Staged, Staging};
+use super::staging::{Staged, Staging, forget_cached};
 
 /// Files that are synced one by one; for more, one sync of the file system costs less.
 const SYNCED_EACH_MAX: usize = 32;
@@ -57,11 +57,12 @@ impl Files {
         self.name(staged, path).map(drop)
     }
 
-    /// As [`Self::create_unsynced`], in place of the file that has the name.
-    pub(super) fn overwrite_unsynced(&self, path: &ObjectPath, bytes: Bytes) -> Result<(), StoreError> {
+    /// A file in place of the one that has the name; its bytes are durable, its name is not yet.
+    pub(super) fn overwrite(&self, path: &ObjectPath, bytes: Bytes) -> Result<(), StoreError> {
         let failed = |e| StoreError::of("write anew", path, e);
         let mut staged = self.stage(path)?;
         staged.write(&[bytes]).map_err(failed)?;
+        staged.sync().map_err(failed)?;
         let (folder, name) = path.split();
         staged.name_over(&*self.folders.open(folder).map_err(failed)?, name).map_err(failed)
     }
@@ -159,6 +160,15 @@ impl Files {
         let folder = self.folders.open(folder).map_err(failed)?;
         staged.name_over(&folder, name).map_err(failed)?;
         self.folders.sync(&folder).map_err(failed)
+    }
+
+    /// All bytes as the disk has them, whatever is held of them in memory.
+    pub(super) fn read_as_on_disk(&self, path: &ObjectPath) -> io::Result<Vec<u8>> {
+        let mut file = File::open(self.file(path))?;
+        forget_cached(&file);
+        let mut all = Vec::new();
+        file.read_to_end(&mut all)?;
+        Ok(all)
     }
 
     pub(super) fn read(&self, path: &ObjectPath, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {

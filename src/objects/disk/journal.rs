@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc as threads};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -32,6 +33,8 @@ const BATCH_MAX: usize = 64;
 const UNNAMED_MAX: usize = 2;
 /// Files of the journal: one that is written and those whose objects are being synced.
 const SEGMENTS_MAX: u32 = 8;
+/// How long callers wait when all of them are full; a disk that syncs nothing is not waited for without end.
+const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 
 /// Where small objects become durable. Dropped, it ends its threads and leaves no journal behind.
 pub(super) struct Journal {
@@ -180,7 +183,11 @@ impl Writer {
         let generation = segment.generation();
         self.recent.lock().extend(batch.iter().map(|order| (order.path.clone(), generation)));
         let appended = segment.append(&entries);
-        self.segment = Some(segment);
+        match appended {
+            Ok(()) => self.segment = Some(segment),
+            // What it holds is made durable in files; then it is emptied, which writes it from its beginning.
+            Err(_) => _ = self.steps.send(Step::Full(segment)),
+        }
         appended
     }
 
@@ -197,7 +204,9 @@ impl Writer {
                 self.made += 1;
                 segment
             }
-            Err(_) => self.free.recv().map_err(io::Error::other)?,
+            Err(_) => self.free.recv_timeout(EMPTY_WITHIN).map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "no file of the journal could be emptied")
+            })?,
         };
         self.generation += 1;
         segment.begin(self.generation);

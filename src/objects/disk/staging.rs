@@ -176,6 +176,14 @@ impl Drop for Staged {
     }
 }
 
+/// Lets the kernel forget what it holds of a file and need not write. After a failed write it holds bytes that the disk
+/// has not got, says so once, to whoever syncs, and gives them to every reader until it forgets them, also in the next
+/// process: who has to know what the disk has, calls this before reading.
+pub(super) fn forget_cached(file: &File) {
+    // A file system that has no other place for it than memory refuses or does nothing.
+    let _ = rustix::fs::fadvise(file, 0, None, Advice::DontNeed);
+}
+
 /// Writes all pieces, one behind the other, where the file stands.
 pub(super) fn write_pieces(mut file: &File, pieces: &[Bytes]) -> io::Result<()> {
     for pieces in pieces.chunks(PIECES_MAX) {

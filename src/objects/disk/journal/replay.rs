@@ -1,7 +1,7 @@
 //! After a crash: what the journal of a dead process promised and the disk has not kept is written again.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ type Live = BTreeMap<ObjectPath, (PathBuf, u64)>;
 
 /// Makes all objects durable that the journal in the folder of a dead process speaks of. May be repeated.
 pub(in super::super) fn restore(files: &Files, abandoned: &Path) -> io::Result<()> {
-    let live = live(&segment::files(abandoned)?)?;
+    let live = live(&segment::files(abandoned)?, Records::open_as_on_disk)?;
     if live.is_empty() {
         return Ok(());
     }
@@ -35,21 +35,21 @@ pub(in super::super) fn restore(files: &Files, abandoned: &Path) -> io::Result<(
 /// have dropped what it could not write, and says so only once.
 pub(super) fn write_anew(files: &Files, journal: &[&Path]) -> io::Result<()> {
     let journal: Vec<_> = journal.iter().map(|file| file.to_path_buf()).collect();
-    for (path, (journal, offset)) in live(&journal)? {
+    for (path, (journal, offset)) in live(&journal, Records::open)? {
         if let Some(record) = record::read_at(&File::open(journal)?, offset)?
             && files.file(&path).exists()
         {
-            files.overwrite_unsynced(&path, record.bytes.into()).map_err(io::Error::other)?;
+            files.overwrite(&path, record.bytes.into()).map_err(io::Error::other)?;
         }
     }
     Ok(())
 }
 
 /// Of two records of one name the first counts: the second was refused because the first had the name.
-fn live(journal: &[PathBuf]) -> io::Result<Live> {
+fn live(journal: &[PathBuf], open: fn(&Path) -> io::Result<Records>) -> io::Result<Live> {
     let mut found = Vec::new();
     for file in journal {
-        let mut records = Records::open(file)?;
+        let mut records = open(file)?;
         while let Some((offset, Record { generation, number, kind, path, .. })) = records.next()? {
             found.push((generation, number, kind, path, file, offset));
         }
@@ -68,9 +68,9 @@ fn live(journal: &[PathBuf]) -> io::Result<Live> {
 /// Whether the file had to be written.
 fn restore_one(files: &Files, record: Record) -> io::Result<bool> {
     let Record { path, bytes, .. } = record;
-    let written = match fs::read(files.file(&path)) {
+    let written = match files.read_as_on_disk(&path) {
         Ok(present) if present == bytes => return Ok(false),
-        Ok(present) if is_torn(&present, &bytes) => files.overwrite_unsynced(&path, bytes.into()),
+        Ok(present) if is_torn(&present, &bytes) => files.overwrite(&path, bytes.into()),
         Ok(_) => {
             tracing::warn!(%path, "another object has the name of one in the journal; it was left alone");
             return Ok(false);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::super::super::path::ObjectPath;
-use super::super::staging::write_pieces;
+use super::super::staging::{forget_cached, write_pieces};
 use super::record::{self, BLOCK_BYTES, Kind, Record};
 
 /// Bytes of records in one file.
@@ -46,17 +46,24 @@ impl Entry<'_> {
 }
 
 impl Segment {
-    /// A new, empty file in `folder`. `Ok`: its name is durable there.
+    /// A new, empty file in `folder`. `Ok`: its name is durable there; after an error there is none.
     pub(super) fn create(folder: &Path, number: u32) -> io::Result<Self> {
         let path = folder.join(format!("{NAME}{number}"));
         let file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         let segment =
             Self { file, path, generation: 0, next_number: 0, end: 0, length: 0, names: Vec::new() };
-        segment.file.sync_all()?;
-        for folder in folder.ancestors().take(FOLDERS_ABOVE) {
-            File::open(folder)?.sync_all()?;
+        match segment.make_durable(folder) {
+            Ok(()) => Ok(segment),
+            Err(error) => {
+                let _ = fs::remove_file(&segment.path);
+                Err(error)
+            }
         }
-        Ok(segment)
+    }
+
+    fn make_durable(&self, folder: &Path) -> io::Result<()> {
+        self.file.sync_all()?;
+        folder.ancestors().take(FOLDERS_ABOVE).try_for_each(|folder| File::open(folder)?.sync_all())
     }
 
     /// Begins to use the empty file; no other use of any file of this journal has the same number.
@@ -75,7 +82,8 @@ impl Segment {
         self.end == 0 || self.end + bytes <= SEGMENT_BYTES
     }
 
-    /// Appends the entries. `Ok`: all of them are durable. After an error none counts, though each may be read back.
+    /// Appends the entries. `Ok`: all of them are durable. After an error none counts, though each may be read back,
+    /// and nothing more may be appended: a later sync says nothing of what an earlier one could not write.
     pub(super) fn append(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
         let mut pieces = Vec::with_capacity(4 * entries.len());
         for (number, entry) in (self.next_number..).zip(entries) {
@@ -130,6 +138,13 @@ pub(super) struct Records {
 impl Records {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { file: File::open(path)?, offset: 0, expected: None })
+    }
+
+    /// As [`Self::open`], for a file of a process that died: read as the disk has it.
+    pub(super) fn open_as_on_disk(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        forget_cached(&file);
+        Ok(Self { file, offset: 0, expected: None })
     }
 
     /// The next record and where it begins.
