@@ -137,3 +137,35 @@ fn what_was_left_out_is_nowhere_in_the_request_and_a_stale_copy_is_refused() {
     server.engine().put(&entry_path("815"), &fresh).expect(201);
     server.registrar().post_once("/v1/certificates", "f", &order("815")).expect(201);
 }
+
+#[test]
+fn a_certificate_whose_stored_bytes_are_damaged_or_gone_is_not_handed_over_and_the_problem_says_so() {
+    let server = desk();
+    let files = || {
+        let inside = |folder: std::path::PathBuf| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+        };
+        inside(server.data_dir().join("objects/o")).into_iter().flat_map(inside).collect()
+    };
+    let before: std::collections::BTreeSet<std::path::PathBuf> = files();
+    let issued = issue(&server, "a");
+    let after: std::collections::BTreeSet<std::path::PathBuf> = files();
+    let new: Vec<_> = after.difference(&before).collect();
+    let [file] = new.as_slice() else { panic!("one certificate is one object: {new:?}") };
+    let pdf = server.registrar().get(&path(&issued, "/pdf"));
+    assert_eq!(pdf.status, 200);
+    let bytes = std::fs::read(file).unwrap();
+    let mut flipped = bytes.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [&flipped[..], &bytes[..bytes.len() - 1], &bytes[..20], b""] {
+        std::fs::write(file, damaged).unwrap();
+        server.registrar().get(&path(&issued, "/pdf")).problem(500, "content-damaged");
+        // What is known without the file is answered as before.
+        assert_eq!(server.registrar().get(&path(&issued, "")).expect(200), issued);
+    }
+    std::fs::remove_file(file).unwrap();
+    server.registrar().get(&path(&issued, "/pdf")).problem(500, "content-damaged");
+    std::fs::write(file, &bytes).unwrap();
+    assert_eq!(server.registrar().get(&path(&issued, "/pdf")).body, pdf.body);
+}

@@ -206,6 +206,53 @@ fn the_dead_are_listed_for_their_authority_and_replayed_in_order() {
 }
 
 #[test]
+fn events_of_a_target_that_was_taken_away_are_among_the_dead_until_it_is_back() {
+    let (hook, other) = (Hook::new(&[], Reply::Status(500)), Hook::new(&[], Reply::Status(200)));
+    let place = Place::new(|config| listen(config, "hook", &hook.url(), &["document.stored"]));
+    let (operator, nothing) = (|server: &Server| server.actor(Role::Operator), json!({}));
+    let server = Server::on(place);
+    let mut stored = BTreeSet::from(["eins", "zwei"].map(|text| upload(&server.engine(), text)));
+    hook.until(|heard| !heard.is_empty());
+    let with = |server: Server, change: &dyn Fn(&mut Config)| {
+        let mut place = server.stop();
+        place.change(change);
+        Server::on(place)
+    };
+    let server = with(server, &|config| {
+        config.events.targets.clear();
+        listen(config, "other", &other.url(), &["document.stored"]);
+    });
+    let began = Instant::now();
+    while dead(&operator(&server)).len() < 2 {
+        assert!(began.elapsed() < PATIENCE, "{:?}", dead(&operator(&server)));
+        // sleeps: what the server does at its start gives no signal
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let listed = dead(&operator(&server));
+    for event in &listed {
+        let why = (&event["target"], &event["error"]);
+        assert_eq!(why, (&json!("hook"), &json!("no target of this name is configured")));
+    }
+    // Nobody would take them: they stay where they are.
+    let one = format!("/v1/events/dead/{}/replay", listed[0]["id"].as_str().unwrap());
+    operator(&server).post(&one, &nothing).problem(409, "state-conflict");
+    let none = operator(&server).post("/v1/events/dead/replay", &nothing).expect(200);
+    assert_eq!((none, dead(&operator(&server)).len()), (json!({ "replayed": 0 }), 2));
+    upload(&server.engine(), "drei");
+    other.until(|heard| heard.len() == 1);
+    let back = Hook::new(&[], Reply::Status(200));
+    let server = with(server, &|config| {
+        config.events.targets.clear();
+        listen(config, "hook", &back.url(), &["document.stored"]);
+    });
+    let all = operator(&server).post("/v1/events/dead/replay", &nothing).expect(200);
+    assert_eq!(all, json!({ "replayed": 2 }));
+    for heard in back.until(|heard| heard.len() == 2) {
+        assert!(stored.remove(heard.json()["data"]["document"].as_str().unwrap()));
+    }
+}
+
+#[test]
 fn an_address_that_is_not_listed_is_not_connected_to_and_a_redirect_not_followed() {
     let (inside, outside) = (Hook::new(&[], Reply::Status(200)), Hook::new(&[], Reply::Status(200)));
     let redirecting = Hook::new(&[], Reply::Redirect(outside.url()));

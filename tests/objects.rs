@@ -2,6 +2,7 @@
 
 mod direct;
 mod faults;
+mod tls;
 mod toxic;
 
 use std::process::Command;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
+use ureq::tls::{PemItem, parse_pem};
 
 use super::background::{Background, Stop};
 use super::system::environment;
@@ -115,7 +116,7 @@ fn address(config: &Config) -> Result<Address, ObjectsError> {
         config.objects.s3.clone();
     let trusted_pem = match ca_file.as_os_str().is_empty() {
         true => None,
-        false => Some(read(&config.path(&ca_file))?.into_bytes()),
+        false => Some(roots(&config.path(&ca_file))?),
     };
     let keys = if credentials_file.as_os_str().is_empty() {
         keys_of_environment().ok_or(ObjectsError::NoKeys)?
@@ -123,6 +124,19 @@ fn address(config: &Config) -> Result<Address, ObjectsError> {
         keys_of_file(&config.path(&credentials_file))?
     };
     Ok(Address { endpoint, region, bucket, prefix, path_style, keys, trusted_pem })
+}
+
+/// Certificates in PEM. A file without any would make the client trust nobody, or others.
+fn roots(path: &Path) -> Result<Vec<u8>, ObjectsError> {
+    let pem = read(path)?.into_bytes();
+    let whole: Result<Vec<_>, _> = parse_pem(&pem).collect();
+    match whole {
+        Ok(items) if items.iter().any(|item| matches!(item, PemItem::Certificate(_))) => Ok(pem),
+        _ => {
+            let reason = "it holds no certificates in PEM".to_owned();
+            Err(ObjectsError::File { file: path.display().to_string(), reason })
+        }
+    }
 }
 
 fn keys_of_environment() -> Option<AccessKeys> {

@@ -7,7 +7,7 @@ use super::{JOBS, Outbox};
 use crate::access::Role;
 use crate::database::audit::{self, Act};
 use crate::database::jobs::queue::{self, Dead};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Tx};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{AuthorityId, JobId};
 
@@ -40,6 +40,20 @@ impl DeadLetters {
     }
 }
 
+/// Why an event does not get another chance.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// It would wait for ever.
+    #[error("no target of this name is configured: {target}")]
+    NoTarget {
+        /// What was its name.
+        target: String,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
 /// Gives dead events another chance.
 #[derive(Clone)]
 pub struct Replayer {
@@ -52,15 +66,17 @@ pub struct Replayer {
 }
 
 impl Replayer {
-    /// Replays one event, or all of the authority; answers how many. `by`: authority, client, request.
+    /// Replays one event, or all of the authority that have a target; answers how many. `by`: authority, client,
+    /// request.
     ///
     /// # Errors
-    /// The database's; what was replayed until then is.
+    /// [`ReplayError`]; what was replayed until then is.
     pub async fn replay(
         &self,
         (authority, client, request_id): (AuthorityId, &str, Option<String>),
         one: Option<JobId>,
-    ) -> Result<u64, DatabaseError> {
+    ) -> Result<u64, ReplayError> {
+        let kinds = self.outbox.kinds(authority);
         let mut replayed = 0;
         loop {
             let now = self.clock.now();
@@ -75,14 +91,12 @@ impl Replayer {
                 request_id: request_id.clone(),
                 personal: None,
             };
+            let kinds = kinds.clone();
             let portion = self.database.write(move |tx| {
                 Box::pin(async move {
-                    let ids: Vec<JobId> = match one {
-                        Some(id) => vec![id],
-                        None => {
-                            let dead = queue::dead(tx, authority, JOBS, AT_ONCE).await?;
-                            dead.into_iter().map(|dead| dead.id).collect()
-                        }
+                    let ids = match one {
+                        Some(id) => one_with_target(tx, authority, &kinds, id).await?,
+                        None => some_with_target(tx, authority, &kinds).await?,
                     };
                     let mut revived = 0;
                     for id in ids {
@@ -91,7 +105,7 @@ impl Replayer {
                     if revived > 0 {
                         audit::append(tx, act).await?;
                     }
-                    Ok::<_, DatabaseError>(revived)
+                    Ok::<_, ReplayError>(revived)
                 })
             });
             let portion = portion.await?;
@@ -102,4 +116,32 @@ impl Replayer {
             }
         }
     }
+}
+
+async fn one_with_target(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    kinds: &[String],
+    id: JobId,
+) -> Result<Vec<JobId>, ReplayError> {
+    match queue::dead_kind(tx, authority, id).await? {
+        Some(kind) if kind.starts_with(JOBS) && !kinds.contains(&kind) => {
+            let target = kind.strip_prefix(JOBS).unwrap_or_default().to_owned();
+            Err(ReplayError::NoTarget { target })
+        }
+        _ => Ok(vec![id]),
+    }
+}
+
+async fn some_with_target(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    kinds: &[String],
+) -> Result<Vec<JobId>, DatabaseError> {
+    let mut ids = Vec::new();
+    for kind in kinds {
+        let left = AT_ONCE.saturating_sub(u32::try_from(ids.len()).unwrap_or(AT_ONCE));
+        ids.extend(queue::dead_of(tx, authority, kind, left).await?);
+    }
+    Ok(ids)
 }

@@ -23,7 +23,7 @@ use crate::domain::ids::{AuthorityId, CertificateId, DocumentId, JobId, OrderId}
 use crate::domain::random::{self, Random};
 use crate::jobs::Wake;
 
-pub use dead::{DeadLetters, Replayer};
+pub use dead::{DeadLetters, ReplayError, Replayer};
 pub use worker::{Counters, EventsError, Manner, Target, Worker};
 
 /// What the kinds of the jobs begin with; the name of the target follows.
@@ -236,6 +236,12 @@ impl Outbox {
             queue::enqueue(tx, job, event.at).await?;
         }
         Ok(())
+    }
+
+    /// The kinds of the jobs for the targets of an authority.
+    fn kinds(&self, authority: AuthorityId) -> Vec<String> {
+        let own = self.listeners.iter().filter(|listener| listener.authority == authority);
+        own.map(|listener| kind_of(&listener.name)).collect()
     }
 
     /// To be called after the commit; otherwise events go out when the worker looks the next time.

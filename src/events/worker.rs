@@ -13,7 +13,7 @@ use super::deliver::{Delivery, Patience};
 use super::post::Sender;
 use super::sign::Secrets;
 use super::{Happening, JOBS, Listener, Outbox, Replayer, TargetName, kind_of};
-use crate::database::jobs::{self, queue};
+use crate::database::jobs::queue;
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{AuthorityId, NodeId};
@@ -22,6 +22,8 @@ use crate::jobs::{self as running, Runner, Running};
 
 /// How often it is counted what waits.
 const COUNT_EVERY: Duration = Duration::from_secs(10);
+/// Why an event is dead that nobody was asked to take.
+const NO_TARGET: &str = "no target of this name is configured";
 
 /// Why events cannot be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -200,18 +202,31 @@ fn sender(target: &Target, manner: &Manner) -> Result<Sender, EventsError> {
     Ok(Sender::new(&target.url, origin, roots, manner.within, addresses))
 }
 
+/// Puts events among the dead whose target is not configured any more: they would wait for ever. There they are
+/// listed, and may be replayed when the target is back.
+async fn give_up_without_target(
+    database: &Database,
+    clock: &dyn Clock,
+    kinds: &[String],
+) -> Result<(), DatabaseError> {
+    for kind in database.read(|tx| Box::pin(queue::open_kinds(tx, JOBS))).await? {
+        if kinds.contains(&kind) {
+            continue;
+        }
+        let (now, name) = (clock.now(), kind.clone());
+        let given_up = database.write::<_, DatabaseError, _>(move |tx| {
+            Box::pin(async move { queue::set_all_aside(tx, &name, NO_TARGET, now).await })
+        });
+        let events = given_up.await?;
+        tracing::warn!(kind, events, "events whose target is not configured are among the dead now");
+    }
+    Ok(())
+}
+
 /// Looks from time to time at what waits; at first also for events of targets that are not there any more.
 async fn count(counters: Counters, database: Database, clock: Arc<dyn Clock>, kinds: Vec<String>) {
-    if let Ok(counts) = database.read(|tx| Box::pin(jobs::counts(tx))).await {
-        let others =
-            counts.iter().filter(|count| count.kind.starts_with(JOBS) && !kinds.contains(&count.kind));
-        for count in others {
-            tracing::warn!(
-                kind = count.kind,
-                events = count.open,
-                "events wait for a target that is not configured"
-            );
-        }
+    if let Err(error) = give_up_without_target(&database, &*clock, &kinds).await {
+        tracing::warn!(%error, "it is not known whether events wait for targets that are not configured");
     }
     loop {
         if let Err(error) = counters.look(&database, &*clock).await {

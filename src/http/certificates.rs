@@ -14,7 +14,7 @@ use super::orders::idempotency_key;
 use super::problem::{Kind, Problem};
 use crate::domain::ids::CertificateId;
 use crate::issuance::deliver::{DeliverError, Receiver};
-use crate::issuance::flow::Issued;
+use crate::issuance::flow::{ArchiveError, Issued};
 use crate::orders::request::OrderRequest;
 use crate::orders::{IssueSettings, OrderError, Orders};
 
@@ -158,7 +158,8 @@ impl From<DeliverError> for Problem {
             DeliverError::NotFound => Kind::NotFound.problem(),
             DeliverError::NotYet => Kind::StateConflict.problem().detail(error.to_string()),
             DeliverError::Database(error) => error.into(),
-            DeliverError::Archive(error) => Self::unavailable(&error),
+            DeliverError::Archive(ArchiveError::Vault(error)) => error.into(),
+            DeliverError::Archive(ArchiveError::Database(error)) => error.into(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::problem::{Kind, Problem};
 use crate::database::Database;
 use crate::database::jobs::queue::Dead;
 use crate::domain::ids::JobId;
-use crate::events::{DeadLetters, JOBS, Replayer};
+use crate::events::{DeadLetters, JOBS, ReplayError, Replayer};
 
 /// An event that could not be delivered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -87,7 +87,8 @@ pub(super) async fn dead(
 #[utoipa::path(post, path = "/v1/events/dead/{id}/replay", tag = "operator",
     params(("id" = String, Path, description = "As in the list")),
     responses((status = 200, description = "It is on its way again", body = Replayed),
-    (status = 404, description = "It is not among the dead of this authority", body = super::problem::Body)))]
+    (status = 404, description = "It is not among the dead of this authority", body = super::problem::Body),
+    (status = 409, description = "Its target is not configured any more", body = super::problem::Body)))]
 pub(super) async fn replay(
     caller: Operator,
     id: web::Path<JobId>,
@@ -101,7 +102,16 @@ pub(super) async fn replay(
     }
 }
 
-/// Gives all of them another chance.
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::NoTarget { .. } => Kind::StateConflict.problem().detail(error.to_string()),
+            ReplayError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Gives all of them another chance that have a target.
 #[utoipa::path(post, path = "/v1/events/dead/replay", tag = "operator",
     responses((status = 200, description = "They are on their way again", body = Replayed)))]
 pub(super) async fn replay_all(

@@ -128,23 +128,21 @@ impl VaultArchive {
 #[async_trait::async_trait]
 impl super::flow::Archive for VaultArchive {
     async fn keep(&self, authority: AuthorityId, pdf: Bytes) -> Result<ObjectId, ArchiveError> {
-        let failed = |error: &dyn std::error::Error| ArchiveError(error.to_string());
-        let sealed = self.vault.put(authority, &pdf).await.map_err(|error| failed(&error))?;
+        let sealed = self.vault.put(authority, &pdf).await?;
         let (at, now, noted) = (sealed.at, self.clock.now(), sealed);
         let kept = self
             .database
             .write(move |tx| Box::pin(async move { documents::keep_object(tx, &noted, now).await }));
-        let object = kept.await.map_err(|error: DatabaseError| failed(&error))?;
+        let object = kept.await?;
         if object != at.object {
             // The same bytes were kept before: this second copy is not referred to by anything.
-            self.vault.delete(at).await.map_err(|error| failed(&error))?;
+            self.vault.delete(at).await?;
         }
-        self.vault.protect(object).await.map_err(|error| failed(&error))?;
+        self.vault.protect(object).await?;
         Ok(object)
     }
 
     async fn read(&self, authority: AuthorityId, object: ObjectId) -> Result<Bytes, ArchiveError> {
-        let read = self.vault.read(ObjectRef::own(authority, object)).await;
-        read.map(Bytes::from).map_err(|error| ArchiveError(error.to_string()))
+        Ok(self.vault.read(ObjectRef::own(authority, object)).await?.into())
     }
 }

@@ -19,6 +19,7 @@ use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, CertificateId, ObjectId};
 use crate::events::{Event, Happening, Outbox};
+use crate::objects::VaultError;
 use crate::pdf::stationery::Stationery;
 use crate::seal::{self, SealError, Signature};
 use crate::tlog::{Leaf, LeafKind};
@@ -63,8 +64,14 @@ pub enum IssueError {
 
 /// The archive does not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-#[error("archive: {0}")]
-pub struct ArchiveError(pub String);
+pub enum ArchiveError {
+    /// The objects, or what lies there is not what was written.
+    #[error("archive: {0}")]
+    Vault(#[from] VaultError),
+    /// Their rows.
+    #[error("archive: {0}")]
+    Database(#[from] DatabaseError),
+}
 
 /// Where revisions are kept, encrypted.
 #[async_trait]

@@ -21,7 +21,7 @@ use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, NodeId, ObjectId};
 use crate::domain::random::SeededRandom;
 use crate::events::Outbox;
-use crate::objects::MemoryStore;
+use crate::objects::{KeyError, MemoryStore, VaultError};
 use crate::pdf::stationery::Stationery;
 use crate::seal::demo_ca;
 use crate::seal::signer::FileSigner;
@@ -47,8 +47,7 @@ impl Archive for RowsToo {
     async fn keep(&self, authority: AuthorityId, pdf: Bytes) -> Result<ObjectId, ArchiveError> {
         let sha256 = Sha256::of(&pdf);
         let object = MemoryArchive::object(&sha256);
-        let written = object_row(&self.database, authority, object, (sha256, pdf.len() as u64)).await;
-        written.map_err(|error| ArchiveError(error.to_string()))?;
+        object_row(&self.database, authority, object, (sha256, pdf.len() as u64)).await?;
         self.kept.0.lock().unwrap().insert(sha256, pdf);
         Ok(object)
     }
@@ -56,7 +55,8 @@ impl Archive for RowsToo {
     async fn read(&self, _authority: AuthorityId, object: ObjectId) -> Result<Bytes, ArchiveError> {
         let kept = self.kept.0.lock().unwrap();
         let found = kept.iter().find(|(sha256, _)| MemoryArchive::object(sha256) == object);
-        found.map(|(_, pdf)| pdf.clone()).ok_or_else(|| ArchiveError("not there".into()))
+        let found = found.map(|(_, pdf)| pdf.clone());
+        found.ok_or(ArchiveError::Vault(VaultError::Key(KeyError::Erased { object })))
     }
 }
 

@@ -1,7 +1,8 @@
 //! A bucket of its own for a test over HTTP, on the MinIO that `STAMMBUCH_TEST_S3` names (endpoint, key, secret).
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region, SharedHttpClient};
+use aws_smithy_http_client::tls;
 use stammbuch::app::SystemRandom;
 use stammbuch::config::{Config, ObjectStoreKind};
 use stammbuch::domain::random;
@@ -25,12 +26,17 @@ impl Bucket {
             eprintln!("skipped: STAMMBUCH_TEST_S3 names no store");
             return None;
         };
+        Some(Self::at(&given, None))
+    }
+
+    /// In the store that `given` names (endpoint, key, secret), with the certificates (PEM) its own is checked against.
+    pub fn at(given: &str, roots: Option<&[u8]>) -> Self {
         let parts: Vec<&str> = given.split(' ').collect();
         let [endpoint, key, secret] = parts.as_slice() else { panic!("expected ENDPOINT KEY SECRET") };
         let name = format!("http-{}", hex::encode(random::bytes::<8>(&SystemRandom::new())));
         let config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(http_client(roots))
             .endpoint_url(*endpoint)
             .region(Region::new("us-east-1"))
             .force_path_style(true)
@@ -40,7 +46,7 @@ impl Bucket {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(client.create_bucket().bucket(&name).send()).unwrap();
         let (endpoint, key, secret) = ((*endpoint).into(), (*key).into(), (*secret).into());
-        Some(Self { endpoint, key, secret, name, runtime, client })
+        Self { endpoint, key, secret, name, runtime, client }
     }
 
     /// Settings for a server that keeps its objects here, reached at `endpoint`.
@@ -76,4 +82,13 @@ impl Bucket {
         };
         self.runtime.block_on(read)
     }
+}
+
+fn http_client(roots: Option<&[u8]>) -> SharedHttpClient {
+    let builder = aws_smithy_http_client::Builder::new();
+    let Some(roots) = roots else { return builder.build_http() };
+    let trust = tls::TrustStore::empty().with_pem_certificate(roots);
+    let context = tls::TlsContext::builder().with_trust_store(trust).build().unwrap();
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    builder.tls_provider(provider).tls_context(context).build_https()
 }

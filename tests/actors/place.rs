@@ -81,6 +81,12 @@ impl Place {
         Self { folder: Some(folder), config, url: String::new(), databases }
     }
 
+    /// Changes settings for the next start.
+    pub fn change(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        std::fs::write(self.config_file(), toml::to_string_pretty(&self.config).unwrap()).unwrap();
+    }
+
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config

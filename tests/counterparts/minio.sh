@@ -4,6 +4,8 @@
 #   tests/counterparts/minio.sh start DIR [PORT]   prints "ENDPOINT KEY SECRET"; PORT 0 or none: a free one
 #   tests/counterparts/minio.sh stop DIR           ends it; its pid is in DIR/pid
 #
+# STAMMBUCH_MINIO_CERTS names a folder with public.crt and private.key: then it speaks TLS only.
+#
 # The tests take part with STAMMBUCH_TEST_S3 set to that line. Each test makes buckets of its own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,20 +18,24 @@ free_port() {
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() {
-  local dir port minio key=stammbuch-test secret
+  local dir port minio key=stammbuch-test secret scheme=http certs=()
   minio=$("$here/go-tool.sh" minio "github.com/minio/minio@$version")
   dir=$(realpath -m "$1")
   port=${2:-0}
   [ "$port" != 0 ] || port=$(free_port)
   mkdir -p "$dir/data"
+  if [ -n "${STAMMBUCH_MINIO_CERTS:-}" ]; then
+    scheme=https
+    certs=(--certs-dir "$STAMMBUCH_MINIO_CERTS")
+  fi
   secret=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
   # CI and MINIO_CI_CD: it may keep its data on the system's disk.
   MINIO_ROOT_USER=$key MINIO_ROOT_PASSWORD=$secret MINIO_BROWSER=off MINIO_UPDATE=off CI=true MINIO_CI_CD=1 \
-    setsid "$minio" server --quiet --address "127.0.0.1:$port" "$dir/data" >"$dir/server.log" 2>&1 </dev/null &
+    setsid "$minio" server --quiet "${certs[@]}" --address "127.0.0.1:$port" "$dir/data" >"$dir/server.log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
   for _ in $(seq 300); do
     if answers "$port"; then
-      echo "http://127.0.0.1:$port $key $secret"
+      echo "$scheme://127.0.0.1:$port $key $secret"
       return 0
     fi
     kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
@@ -54,5 +60,5 @@ stop() {
 case "${1:-}" in
   start) start "${2:?folder}" "${3:-0}" ;;
   stop) stop "${2:?folder}" ;;
-  *) sed -n '2,7p' "$0" >&2; exit 2 ;;
+  *) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac

@@ -103,6 +103,49 @@ pub async fn set_aside(
     Ok(true)
 }
 
+/// The kinds that begin so and have jobs that are not set aside.
+pub async fn open_kinds(tx: &mut Tx, kinds: &str) -> Result<Vec<String>, DatabaseError> {
+    let rows =
+        sql("SELECT DISTINCT kind FROM jobs WHERE poisoned_at IS NULL AND substr(kind, 1, length($1)) = $1
+                    ORDER BY kind");
+    rows.bind(kinds).all(tx).await?.iter().map(|row| row.text("kind")).collect()
+}
+
+/// Sets all jobs of a kind aside that nobody works on: it has no handler. Answers how many.
+pub async fn set_all_aside(
+    tx: &mut Tx,
+    kind: &str,
+    error: &str,
+    now: Timestamp,
+) -> Result<u64, DatabaseError> {
+    let query = sql("UPDATE jobs SET lease = NULL, poisoned_at = $2, last_error = $3
+                     WHERE kind = $1 AND poisoned_at IS NULL AND (lease IS NULL OR due_at <= $2)");
+    query.bind(kind).bind(now).bind(error).execute(tx).await
+}
+
+/// The kind of a job that was set aside.
+pub async fn dead_kind(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    id: JobId,
+) -> Result<Option<String>, DatabaseError> {
+    let query = sql("SELECT kind FROM jobs WHERE id = $1 AND authority = $2 AND poisoned_at IS NOT NULL");
+    query.bind(id).bind(authority).optional(tx).await?.map(|row| row.text("kind")).transpose()
+}
+
+/// The jobs of an authority that were set aside, of exactly this kind; the longest first.
+pub async fn dead_of(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    kind: &str,
+    at_most: u32,
+) -> Result<Vec<JobId>, DatabaseError> {
+    let rows = sql("SELECT id FROM jobs WHERE poisoned_at IS NOT NULL AND authority = $1 AND kind = $2
+                    ORDER BY poisoned_at, id LIMIT $3");
+    let rows = rows.bind(authority).bind(kind).bind(at_most).all(tx).await?;
+    rows.iter().map(|row| row.id("id")).collect()
+}
+
 /// The jobs of an authority that were set aside, whose kind begins with `kinds`; the longest first.
 pub async fn dead(
     tx: &mut Tx,
