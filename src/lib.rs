@@ -25,5 +25,6 @@ pub mod retention;
 pub mod seal;
 pub mod search;
 pub mod tlog;
+pub mod transfer;
 pub mod verify;
 pub mod web;

@@ -15,6 +15,7 @@ const DESK: &[Role] = &[Role::Engine, Role::Clerk, Role::Registrar];
 /// Method, template and the roles that may; nobody means that no token is needed.
 const CASES: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/documents", DESK),
+    ("POST", "/v1/documents/known", DESK),
     ("GET", "/v1/documents/{id}", DESK),
     ("GET", "/v1/documents/{id}/content", DESK),
     ("GET", "/v1/documents/{id}/text", DESK),

@@ -68,6 +68,8 @@ mod shutdown;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod transfer;
+#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod verify;

@@ -8,6 +8,7 @@ mod check;
 pub mod demo;
 pub(crate) mod diagnostics;
 mod extract_child;
+mod import;
 mod issue;
 mod keys;
 mod rebuild_index;
@@ -25,6 +26,8 @@ Examples:
   stammbuch authority add --help                 set up a real installation: its authorities and offices
   stammbuch serve --config config/default.toml   serve with the settings of this file
   stammbuch check --config config/default.toml   compare database, objects, keys, index and log
+  stammbuch import /srv/altakten --server https://archiv.example --token-file engine.token
+                                                 bring a folder into a running service, again and again
   stammbuch keys rotate --config config/default.toml
                                                  new keys for the documents' keys, while serving
   stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
@@ -50,6 +53,7 @@ enum Command {
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
+    Import(import::Args),
     Issue(issue::Args),
     Keys(keys::Args),
     RebuildIndex(rebuild_index::Args),
@@ -84,6 +88,7 @@ impl Program {
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
+            Command::Import(args) => import::run(&args),
             Command::Issue(args) => issue::run(&args),
             Command::Keys(args) => keys::run(&args),
             Command::RebuildIndex(args) => rebuild_index::run(&args),

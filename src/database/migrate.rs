@@ -41,6 +41,7 @@ pub(super) const MAIN: Schema = Schema {
         migration!(4, "sqlite", "postgres", "0004_erasure.sql"),
         migration!(5, "sqlite", "postgres", "0005_events.sql"),
         migration!(6, "sqlite", "postgres", "0006_direct_uploads.sql"),
+        migration!(9, "sqlite", "postgres", "0009_sources.sql"),
     ],
 };
 

@@ -32,6 +32,7 @@ pub mod orders;
 mod postgres;
 mod presence;
 mod row;
+pub mod sources;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -68,6 +68,12 @@ impl fmt::Display for Restriction {
     }
 }
 
+impl serde::Serialize for Restriction {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 pub(super) mod content;
 mod disposition;
 pub(super) mod erase;
+pub(super) mod known;
 pub(super) mod marks;
 mod range;
 pub(super) mod upload;
@@ -175,6 +176,10 @@ pub struct Form {
     date: Option<String>,
     /// The register entry it belongs to: register/office/year/number.
     entry: Option<String>,
+    /// Levels of PStV § 14 it has from its first moment on.
+    restriction: Option<String>,
+    /// 64 hex digits by which the caller knows this file: it is taken in once.
+    source: Option<String>,
 }
 
 impl From<Document> for View {
@@ -224,6 +229,8 @@ impl From<Document> for View {
         ("reference" = Option<String>, Query, description = "Its file reference"),
         ("date" = Option<String>, Query, description = "The date it bears, 2024-02-29"),
         ("entry" = Option<String>, Query, description = "The register entry it belongs to: register/office/year/number"),
+        ("restriction" = Option<String>, Query, description = "Levels of PStV § 14 it has from its first moment on, with blanks between them: then it exists for registrars only"),
+        ("source" = Option<String>, Query, description = "64 hex digits by which the caller knows this file, such as a SHA-256 over where it lay and its bytes: it is taken in once, for ever"),
         ("Content-Disposition" = Option<String>, Header, description = "The file's name (RFC 6266), for display only"),
         ("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key gets the same answer for seven days"),
         ("Repr-Digest" = Option<String>, Header, description = "sha-256 of the file (RFC 9530), checked; Content-Digest as well"),
@@ -234,8 +241,10 @@ impl From<Document> for View {
     )),
     responses(
         (status = 201, description = "Durable", body = View, headers(("Location" = String))),
+        (status = 200, description = "The caller has brought this source before: it is this document", body = known::Known, headers(("Location" = String))),
         (status = 400, description = "Not well formed, or the body ended early", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The first request with this key still runs", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "The caller has brought this source before, and it was erased", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "The bytes are not what they were sent as", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "Empty, wrong digest, a field that is no value, or a key used for another request", body = ProblemBody, content_type = "application/problem+json"),
@@ -254,6 +263,7 @@ pub(crate) async fn upload(
     match receiver.keep(uploaded, &fields, &sender, once).await? {
         Kept::New(document) => Ok(upload::answer(&created(&document))),
         Kept::Before(answer) => Ok(upload::answer(&answer)),
+        Kept::Known(document) => Ok(known::answer(document)),
     }
 }
 
@@ -420,6 +430,9 @@ impl From<ReceiveError> for Problem {
             }
             ReceiveError::KeyReused => Kind::IdempotencyKeyReused.problem(),
             ReceiveError::KeyInUse => Kind::IdempotencyInProgress.problem().retry_after(1),
+            ReceiveError::SourceErased => {
+                Kind::Erased.problem().detail("it was brought before under this source, and was erased")
+            }
             ReceiveError::Vault(error) => error.into(),
             ReceiveError::Database(error) => error.into(),
         }

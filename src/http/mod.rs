@@ -27,6 +27,7 @@ mod tests;
 mod uploads;
 mod verify;
 
+pub(crate) use digest::written as digest_header;
 pub use health::{NotReady, Probe, Probes};
 pub use metrics::Metrics;
 pub use openapi::Document;

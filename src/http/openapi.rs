@@ -15,6 +15,7 @@ use super::{
     info(title = "Stammbuch", description = "Documents and certificates of civil registry offices"),
     paths(
         documents::upload,
+        documents::known::known,
         documents::metadata,
         documents::content,
         documents::text,

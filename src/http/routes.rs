@@ -17,6 +17,7 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         // engine, clerk, registrar: evidence
         on(Method::POST, "/v1/documents", documents::upload),
+        on(Method::POST, "/v1/documents/known", documents::known::known),
         on(Method::GET, "/v1/documents/{id}", documents::metadata),
         on(Method::GET, "/v1/documents/{id}/content", documents::content),
         on(Method::GET, "/v1/documents/{id}/text", documents::text),

@@ -209,6 +209,11 @@ impl Direct {
         match self.receiver.keep(uploaded, &fields_of(&announced)?, sender, once).await? {
             Kept::New(document) => Ok(answer(&document)),
             Kept::Before(answer) => Ok(answer),
+            Kept::Known(document) => Ok(StoredAnswer {
+                status: 200,
+                headers: Vec::new(),
+                body: format!("{{\"id\":\"{document}\"}}").into_bytes(),
+            }),
         }
     }
 

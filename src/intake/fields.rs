@@ -4,6 +4,8 @@ use jiff::civil::Date;
 use serde::Serialize;
 use unicode_normalization::UnicodeNormalization as _;
 
+use crate::domain::digest::Sha256;
+use crate::domain::restriction::Restriction;
 use crate::register::{EntryKey, NotAKey};
 
 /// The longest name of a file that is kept, in characters.
@@ -34,13 +36,21 @@ pub struct Fields {
     pub date: Option<Date>,
     /// The register entry it belongs to.
     pub entry: Option<EntryKey>,
+    /// Levels of PStV § 14 it has from its first moment on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restriction: Option<Restriction>,
+    /// What the sender calls this file, so that it is never taken in twice: see `database::sources`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Sha256>,
 }
 
 /// Which field is wrong, and how.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FieldError {
     /// No field of an upload has this name.
-    #[error("{name} is no field of an upload: file, title, kind, reference, date, entry are")]
+    #[error(
+        "{name} is no field of an upload: file, title, kind, reference, date, entry, restriction, source are"
+    )]
     Unknown {
         /// Its name.
         name: String,
@@ -83,6 +93,14 @@ pub enum FieldError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Not levels.
+    #[error(
+        "restriction is levels of PStV § 14 with blanks between them, as in A D; there are A, B, C, D, T"
+    )]
+    Restriction,
+    /// Not a digest.
+    #[error("source is 64 hex digits, such as a SHA-256 over where the file lay and its bytes")]
+    Source,
 }
 
 impl FieldError {
@@ -93,6 +111,8 @@ impl FieldError {
             Self::Twice { name } | Self::TooLong { name, .. } | Self::Control { name, .. } => name,
             Self::Date { .. } => "date",
             Self::Entry { .. } => "entry",
+            Self::Restriction => "restriction",
+            Self::Source => "source",
         }
     }
 }
@@ -152,6 +172,8 @@ impl Fields {
             "reference" => set(&mut self.reference, "reference", Line::parse("reference", text, 200)?),
             "date" => set(&mut self.date, "date", date(text)?),
             "entry" => set(&mut self.entry, "entry", entry(text)?),
+            "restriction" => set(&mut self.restriction, "restriction", restriction(text)?),
+            "source" => set(&mut self.source, "source", source(text)?),
             _ => Err(FieldError::Unknown { name: name.chars().take(100).collect() }),
         }
     }
@@ -197,6 +219,16 @@ fn entry(text: &str) -> Result<Option<EntryKey>, FieldError> {
     key.map(Some).map_err(|error: NotAKey| FieldError::Entry { reason: error.to_string() })
 }
 
+fn restriction(text: &str) -> Result<Option<Restriction>, FieldError> {
+    let levels = Restriction::parse(text.split_whitespace()).map_err(|_| FieldError::Restriction)?;
+    Ok((!levels.is_open()).then_some(levels))
+}
+
+fn source(text: &str) -> Result<Option<Sha256>, FieldError> {
+    let text = text.trim();
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(|_| FieldError::Source) }
+}
+
 /// The address of an entry as the document's row keeps it: `G/12345678/2024/815`.
 pub fn entry_text(key: &EntryKey) -> String {
     key.path()
@@ -236,6 +268,10 @@ mod tests {
             ("entry", "G/12345678/2024", "entry"),
             ("entry", "X/12345678/2024/815", "entry"),
             ("entry", "G/12345678/2024/815/x", "entry"),
+            ("restriction", "A E", "restriction"),
+            ("restriction", "sperrvermerk", "restriction"),
+            ("source", "abc", "source"),
+            ("source", "../../../etc/passwd", "source"),
         ];
         for (name, text, field) in bad {
             let error = Fields::parse([(name, text)]).unwrap_err();

@@ -7,6 +7,7 @@ pub mod index;
 pub mod media_type;
 pub mod process;
 pub mod receive;
+mod source;
 pub mod steps;
 pub mod sweep;
 pub mod texts;

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::fields::{Fields, FileName, entry_text};
 use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
+use super::source;
 use super::steps::{EveryStep, Step, Steps};
 use super::turns::{NoTurn, Turn, Turns};
 use crate::database::audit::{self, Act};
@@ -104,6 +105,8 @@ pub enum Kept {
     New(Box<Document>),
     /// The request was answered before: this is the answer.
     Before(StoredAnswer),
+    /// The sender has brought this file before, under the same name (`Fields::source`): it is this document.
+    Known(DocumentId),
 }
 
 /// Why an upload was refused or failed. Except after a failure of the database, nothing of it remains.
@@ -141,6 +144,9 @@ pub enum ReceiveError {
     /// A request with this key runs at this moment.
     #[error("a request with this idempotency key is running")]
     KeyInUse,
+    /// The sender has brought this file before, and what it became was erased: it is not taken in again.
+    #[error("the file was brought before, and its document was erased")]
+    SourceErased,
     /// The store or the keystore failed.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -243,6 +249,7 @@ impl Receiver {
         let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
         let document = row.document(&sealed, fields, sender);
         let (job, entry) = (self.job(&document), fields.entry.clone());
+        let source = source::named(fields, sender);
         let lease = idempotency::Lease::draw(&*self.random);
         let act = act(&document, sender);
         let outbox = self.outbox.clone();
@@ -254,6 +261,12 @@ impl Receiver {
                     if let Some(kept) = answered(claim)? {
                         return Ok((kept, None));
                     }
+                }
+                if let Some(known) = source::known(tx, source, &document).await? {
+                    if let Some(once) = &once {
+                        idempotency::release(tx, &once.scope, lease).await?;
+                    }
+                    return Ok((known?, None));
                 }
                 let kept = write_rows(tx, document, &sealed, act, &job).await?;
                 if let Some(entry) = &entry {
@@ -378,7 +391,7 @@ impl Row {
             date: fields.date,
             file: text(&fields.file),
             entry: fields.entry.as_ref().map(entry_text),
-            restriction: String::new(),
+            restriction: fields.restriction.as_ref().map(ToString::to_string).unwrap_or_default(),
             received_at: self.at,
             received_by: sender.client.clone(),
             stored_at: self.stored_at,

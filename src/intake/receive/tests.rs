@@ -97,7 +97,7 @@ fn once(key: &str) -> Option<Once> {
 fn new(kept: Kept) -> Document {
     match kept {
         Kept::New(document) => *document,
-        Kept::Before(_) => panic!("a new document was expected"),
+        Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
     }
 }
 

@@ -85,6 +85,7 @@ impl Uploads {
         let kept = self.receiver.keep(uploaded?, &metadata.fields, &sender(upload), Some(once(upload))).await;
         match kept? {
             Kept::New(document) => Ok(document.id),
+            Kept::Known(document) => Ok(document),
             Kept::Before(answer) => document_in(&answer).ok_or(UploadError::Unfinished),
         }
     }

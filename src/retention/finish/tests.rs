@@ -84,7 +84,7 @@ impl Archive {
         let fields = Fields::parse(fields.iter().copied()).unwrap();
         match self.receiver.keep(uploaded, &fields, &sender, None).await.unwrap() {
             Kept::New(document) => *document,
-            Kept::Before(_) => panic!("a new document was expected"),
+            Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
         }
     }
 

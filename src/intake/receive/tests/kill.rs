@@ -130,6 +130,7 @@ async fn killed_at_each_step_nothing_is_lost_doubled_or_left_over() {
             let id = match opened.upload(number, &EveryStep).await {
                 Kept::New(document) => document.id,
                 Kept::Before(answer) => String::from_utf8(answer.body).unwrap().parse().unwrap(),
+                Kept::Known(document) => document,
             };
             ledger.push((number, id));
             is_whole(&opened, &ledger).await;
