@@ -1,6 +1,7 @@
 //! Wiring: opens database, stores, index and keys from the configuration and hands each flow what it needs.
 
 mod background;
+mod enforcing;
 mod events;
 mod evidence;
 mod ground;

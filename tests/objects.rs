@@ -2,6 +2,7 @@
 
 mod direct;
 mod faults;
+mod lies;
 mod tls;
 mod toxic;
 
@@ -14,12 +15,17 @@ use stammbuch::domain::digest::Sha256;
 use crate::actors::Server;
 use crate::actors::bucket::Bucket;
 use crate::actors::desk::{copy, entry_path, order};
+use crate::actors::place::Place;
 use crate::actors::speak::Answer;
 
 /// How long a document may take to be found on a busy machine before a test calls it lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn upload(server: &Server, key: &str, bytes: &[u8]) -> Answer {
+    upload_to(server, key, bytes)
+}
+
+fn upload_to(server: &Place, key: &str, bytes: &[u8]) -> Answer {
     let headers = [("Idempotency-Key", key)];
     server.engine().send("POST", "/v1/documents", &headers, bytes)
 }
@@ -45,6 +51,10 @@ fn binary(number: u32, length: usize) -> Vec<u8> {
 }
 
 fn content(server: &Server, document: &Value) -> Answer {
+    content_of(server, document)
+}
+
+fn content_of(server: &Place, document: &Value) -> Answer {
     server.clerk().get(&format!("/v1/documents/{}/content", document["id"].as_str().unwrap()))
 }
 

@@ -1,4 +1,4 @@
-//! Wiring of the object store: a folder or a bucket, as configured; and finding out what a bucket's store enforces.
+//! Wiring of the object store: a folder or a bucket, as configured.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use ureq::tls::{PemItem, parse_pem};
 
-use super::background::{Background, Stop};
+use super::background::Background;
+use super::enforcing;
 use super::system::environment;
 use crate::config::{Config, ObjectLock, ObjectStoreKind, S3};
 use crate::domain::random::Random;
@@ -20,11 +21,7 @@ use crate::intake::receive::Receiver;
 use crate::issuance::log_files::LogFiles;
 use crate::objects::{
     AccessKeys, Address, DiskStore, Enforced, ObjectStore, ProbeError, Retention, RetentionMode, S3Store,
-    Verdict,
 };
-
-/// The pause before a store that did not answer at the start is asked again.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// Between two looks for direct uploads whose time is over.
 const SWEEP: Duration = Duration::from_secs(300);
@@ -98,7 +95,7 @@ pub(super) async fn start(
     random: &Arc<dyn Random>,
 ) -> Result<(Store, Option<Background>), ObjectsError> {
     let store = open(config, random)?;
-    let watching = store.find_out().await?;
+    let watching = store.find_out(config).await?;
     Ok((store, watching))
 }
 
@@ -192,19 +189,11 @@ impl Store {
         Watched { store: self.clone(), files }
     }
 
-    /// Finds out what a bucket's store enforces. One that does not answer now is asked again in the background, and
-    /// is used until then as one that enforces nothing; one that refuses the keys or the bucket ends the start.
-    async fn find_out(&self) -> Result<Option<Background>, ObjectsError> {
+    /// Finds out what a bucket's store enforces, now and from time to time.
+    async fn find_out(&self, config: &Config) -> Result<Option<Background>, ObjectsError> {
         let Self::S3(store) = self else { return Ok(None) };
-        match find_out(store).await {
-            Ok(()) => Ok(None),
-            Err(refused @ ProbeError::Refused(_)) => Err(ObjectsError::Refused(refused)),
-            Err(error @ ProbeError::Away(_)) => {
-                tracing::error!(%error, "what the object store enforces is not known yet");
-                let store = store.clone();
-                Ok(Some(Background::start(|stop| ask_again(store, stop))))
-            }
-        }
+        let every = Duration::from_secs(config.objects.s3.probe_seconds);
+        enforcing::start(store, every).await.map(Some).map_err(ObjectsError::Refused)
     }
 }
 
@@ -216,10 +205,13 @@ pub(super) struct Watched {
 
 #[async_trait]
 impl Probe for Watched {
-    /// Whether the store gives the log's checkpoint, or says that there is none yet.
+    /// Whether the store gives the log's checkpoint, or says that there is none yet; and what it has ceased to enforce.
     async fn probe(&self) -> Result<Option<String>, NotReady> {
         let read = self.files.checkpoint().await;
-        read.map(|_| None).map_err(|error| NotReady::new("cannot be read", error))
+        read.map_err(|error| NotReady::new("cannot be read", error))?;
+        let Store::S3(store) = &self.store else { return Ok(None) };
+        let ceased = store.ceased();
+        Ok((!ceased.is_empty()).then(|| format!("does not enforce any more: {}", ceased.join(", "))))
     }
 
     fn facts(&self) -> BTreeMap<&'static str, String> {
@@ -232,21 +224,6 @@ impl Probe for Watched {
     }
 }
 
-async fn find_out(store: &S3Store) -> Result<(), ProbeError> {
-    let found = store.probe().await?;
-    tracing::info!(
-        overwrite = %found.overwrite, swap = %found.swap, checksum = %found.checksum, lock = %found.lock,
-        versioned = found.versioned, "what the object store enforces"
-    );
-    let ignored = [found.overwrite, found.swap, found.checksum, found.lock].contains(&Verdict::Ignored);
-    if ignored {
-        tracing::warn!(
-            "the object store does not enforce all of it: this process looks, compares and reads back"
-        );
-    }
-    Ok(())
-}
-
 async fn sweep(direct: Direct) {
     loop {
         match direct.sweep().await {
@@ -256,19 +233,5 @@ async fn sweep(direct: Direct) {
         }
         // sleeps: their time ends by and by
         tokio::time::sleep(SWEEP).await;
-    }
-}
-
-async fn ask_again(store: S3Store, mut stop: Stop) {
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            // sleeps: a store that is away is not asked all the time
-            () = tokio::time::sleep(AGAIN) => {}
-        }
-        match find_out(&store).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(%error, "what the object store enforces is still not known"),
-        }
     }
 }

@@ -93,6 +93,8 @@ section! {
         direct_uploads: bool = false,
         /// For how long a signed request for that is good.
         direct_seconds: u32 = 900,
+        /// Between two looks at what the store enforces.
+        probe_seconds: u64 = 6 * 3600,
         /// How originals are kept from being removed.
         lock: ObjectLock = ObjectLock::None,
         /// For how long.
@@ -145,6 +147,9 @@ impl S3 {
         if !(1..=7 * 24 * 3600).contains(&self.direct_seconds) {
             let expected = format!("1 to 604800, got {}", self.direct_seconds);
             return Some(("objects.s3.direct_seconds", expected));
+        }
+        if self.probe_seconds == 0 {
+            return Some(("objects.s3.probe_seconds", "at least 1, got 0".to_owned()));
         }
         match (self.lock, self.lock_days) {
             (ObjectLock::None, 1..) => Some(("objects.s3.lock", "a mode, or lock_days = 0".to_owned())),

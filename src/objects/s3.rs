@@ -17,13 +17,14 @@ use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, Notify};
 
 use self::attempt::{Asking, Failed, Fault, failed};
 use self::breaker::Breaker;
@@ -78,6 +79,11 @@ struct Parts {
     spool: Spool,
     asking: Asking,
     enforced: RwLock<Enforced>,
+    /// What the first probe found.
+    enforced_first: OnceLock<Enforced>,
+    /// Whether it has ever named the digest of what it was sent.
+    names_digests: AtomicBool,
+    suspicion: Notify,
     /// One writer of a name at a time in this process, where the store does not see to it.
     locks: Vec<Mutex<()>>,
 }
@@ -99,6 +105,9 @@ impl S3Store {
             spool: Spool::open(spool)?,
             asking: Asking { breaker: Breaker::new(REST), random, pause: PAUSE },
             enforced: RwLock::new(Enforced::default()),
+            enforced_first: OnceLock::new(),
+            names_digests: AtomicBool::new(false),
+            suspicion: Notify::new(),
             locks: (0..LOCKS).map(|_| Mutex::new(())).collect(),
         })))
     }
@@ -106,6 +115,17 @@ impl S3Store {
     /// What the last probe found.
     pub fn enforced(&self) -> Enforced {
         *self.0.enforced.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the first probe found enforced and the last one did not.
+    pub fn ceased(&self) -> Vec<&'static str> {
+        let now = self.enforced();
+        self.0.enforced_first.get().map(|first| first.ceased_in(&now)).unwrap_or_default()
+    }
+
+    /// Waits for an answer that a store would not give which enforces what this one did.
+    pub async fn suspected(&self) {
+        self.0.suspicion.notified().await;
     }
 
     fn key(&self, path: &ObjectPath) -> String {
@@ -164,17 +184,25 @@ impl S3Store {
         confirmed: Option<String>,
     ) -> Result<(), StoreError> {
         let expected = content.digest();
+        let mut believed = self.enforced().checksum.holds();
         match confirmed {
-            Some(digest) if digest == expected => {}
+            Some(digest) if digest == expected => self.0.names_digests.store(true, Ordering::Relaxed),
             Some(digest) => {
+                self.0.suspicion.notify_one();
                 let reason = format!("the store has bytes of the digest {digest}, not {expected}");
                 return Err(failed("write", path.as_str(), reason));
             }
+            // One that named digests and does not any more may not look at them any more either.
+            None if believed && self.0.names_digests.load(Ordering::Relaxed) => {
+                self.0.suspicion.notify_one();
+                believed = false;
+            }
             None => {}
         }
-        if self.enforced().checksum.holds() || self.is_there(path, &[content.summary()]).await? {
+        if believed || self.is_there(path, &[content.summary()]).await? {
             return Ok(());
         }
+        self.0.suspicion.notify_one();
         Err(failed("write", path.as_str(), "the store gives back other bytes than it was sent".to_owned()))
     }
 

@@ -60,6 +60,17 @@ impl Bucket {
         std::fs::write(config.data_dir.join("keys/s3.toml"), keys).unwrap();
     }
 
+    /// Lets anybody do anything: for a proxy that changes what was signed.
+    pub fn open_to_all(&self) {
+        let name = &self.name;
+        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": {"AWS": ["*"]}, "Action": ["s3:*"],
+            "Resource": [format!("arn:aws:s3:::{name}"), format!("arn:aws:s3:::{name}/*")],
+        }]});
+        let put = self.client.put_bucket_policy().bucket(name).policy(policy.to_string()).send();
+        self.runtime.block_on(put).unwrap();
+    }
+
     /// The names in the bucket, in their order.
     pub fn names(&self) -> Vec<String> {
         let listed = self.client.list_objects_v2().bucket(&self.name).send();

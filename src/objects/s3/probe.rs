@@ -69,6 +69,20 @@ pub struct Enforced {
     pub versioned: bool,
 }
 
+impl Enforced {
+    /// What is enforced here and not in `later`.
+    pub(super) fn ceased_in(&self, later: &Self) -> Vec<&'static str> {
+        let pairs = [
+            ("overwrite", self.overwrite, later.overwrite),
+            ("swap", self.swap, later.swap),
+            ("checksum", self.checksum, later.checksum),
+            ("lock", self.lock, later.lock),
+        ];
+        let ceased = pairs.into_iter().filter(|(_, before, now)| before.holds() && !now.holds());
+        ceased.map(|(name, ..)| name).collect()
+    }
+}
+
 impl Default for Enforced {
     fn default() -> Self {
         let unknown = Verdict::Unknown;
@@ -126,6 +140,7 @@ impl S3Store {
         };
         let enforced = Enforced { overwrite, swap, checksum, lock, versioned };
         *self.0.enforced.write().unwrap_or_else(std::sync::PoisonError::into_inner) = enforced;
+        let _ = self.0.enforced_first.set(enforced);
         self.clear(&path).await;
         if let Some(now) = about.written_at {
             self.clear_older(now - GIVEN_UP).await;

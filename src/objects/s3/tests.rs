@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::testing::proxy::{Deed, Proxy, Request};
+use super::testing::proxy::{Deed, Proxy, Request, lie};
 use super::testing::{Bucket, Kind};
 use super::{Enforced, Retention, RetentionMode, S3Store, Verdict};
 use crate::domain::clock::FixedClock;
@@ -62,32 +63,6 @@ async fn a_store_that_was_never_probed_holds_the_suite() {
     suite::holds(Arc::new(bucket.store())).await;
 }
 
-/// Takes out what makes the store refuse, and says yes where it is asked to lock.
-fn lie(request: &mut Request) -> Deed {
-    request.without(&["authorization", "if-match", "if-none-match"]);
-    request.without(&["x-amz-checksum-sha256", "x-amz-checksum-algorithm"]);
-    if request.method == "POST" {
-        without_digests(request);
-    }
-    if request.method == "PUT" && request.target.contains("?retention") {
-        return Deed::Answer("HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".into());
-    }
-    Deed::Forward
-}
-
-/// Parts are named without their digests too.
-fn without_digests(request: &mut Request) {
-    let text = String::from_utf8(std::mem::take(&mut request.body)).unwrap();
-    let mut rest = text.as_str();
-    while let Some((before, after)) = rest.split_once("<ChecksumSHA256>") {
-        request.body.extend_from_slice(before.as_bytes());
-        rest = after.split_once("</ChecksumSHA256>").unwrap().1;
-    }
-    request.body.extend_from_slice(rest.as_bytes());
-    request.without(&["content-length"]);
-    request.headers.push(("content-length".into(), request.body.len().to_string()));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_lies_is_found_out_and_used_safely() {
     let Some(bucket) = Bucket::make(Kind::Public).await else { return };
@@ -113,6 +88,39 @@ async fn a_store_that_lies_is_found_out_and_used_safely() {
         let written = write_large(&store, &path(&format!("damaged/{count}")), count).await;
         assert!(matches!(written, Err(StoreError::Io { .. })), "{written:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_begins_to_lie_is_suspected_at_the_first_write_and_found_out_by_the_next_probe() {
+    let Some(bucket) = Bucket::make(Kind::Public).await else { return };
+    let proxy = Proxy::before(&bucket.address.endpoint, |_| Deed::Forward);
+    let store = bucket.store_at(&proxy.url(), None);
+    let honest = store.probe().await.unwrap();
+    let suspected =
+        async || tokio::time::timeout(Duration::from_millis(200), store.suspected()).await.is_ok();
+    store.create(&path("before"), Bytes::from_static(b"bytes")).await.unwrap();
+    assert!(!suspected().await);
+    proxy.rule(lie);
+    // What it was sent is read back although the store was known to look at digests.
+    store.create(&path("after"), Bytes::from_static(b"bytes")).await.unwrap();
+    assert!(suspected().await);
+    proxy.rule(|request| {
+        if request.method == "PUT" && !request.body.is_empty() {
+            request.body[0] ^= 1;
+        }
+        lie(request)
+    });
+    let damaged = store.create(&path("damaged"), Bytes::from_static(b"bytes")).await;
+    assert!(matches!(damaged, Err(StoreError::Io { .. })), "{damaged:?}");
+    assert!(suspected().await);
+    proxy.rule(lie);
+    assert_eq!(store.ceased(), [""; 0]);
+    store.probe().await.unwrap();
+    assert_eq!(store.ceased(), ["overwrite", "swap", "checksum"]);
+    suite::holds(Arc::new(store.clone())).await;
+    proxy.rule(|_| Deed::Forward);
+    assert_eq!(store.probe().await.unwrap(), honest);
+    assert_eq!(store.ceased(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
