@@ -73,14 +73,14 @@ pub(super) struct OwnServer {
 impl OwnServer {
     /// Prepares `folder` and starts the server on a free port.
     pub(super) fn start(folder: &Folder) -> Result<Self, OwnServerError> {
-        Self::start_on(folder, "embedded", None)
+        Self::start_with(folder, "embedded", |_| {})
     }
 
-    /// As [`Self::start`], below `name` in the folder; rows and keys in the PostgreSQL database of the address.
-    pub(super) fn start_on(
+    /// As [`Self::start`], below `name` in the folder, with other settings.
+    pub(super) fn start_with(
         folder: &Folder,
         name: &str,
-        postgres: Option<&str>,
+        adapt: impl FnOnce(&mut Config),
     ) -> Result<Self, OwnServerError> {
         let io = |doing| move |source| OwnServerError::Io { doing, source };
         let mut secret = [0; 16];
@@ -88,10 +88,7 @@ impl OwnServer {
         let token = hex::encode(secret);
         let authority = AuthorityId::from_bytes(random::bytes(&SystemRandom::new()));
         let mut config = Config { data_dir: folder.path().join(name), ..Config::default() };
-        if let Some(url) = postgres {
-            config.database.url = url.to_owned();
-            config.keystore.url = url.to_owned();
-        }
+        adapt(&mut config);
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         // A line for each request would be measured too; the line that says "ready" is of this level.
         config.diagnostics.level = "warn,stammbuch::cli::serve=info".into();

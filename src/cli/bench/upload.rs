@@ -52,6 +52,9 @@ pub(super) struct Args {
     /// An empty PostgreSQL database: the same with rows and keys there
     #[arg(long, value_name = "URL")]
     postgres: Option<String>,
+    /// Only MinIO: what it takes from a bare client, and what the service takes that keeps its objects there
+    #[arg(long)]
+    s3: bool,
     /// MinIO's program, measured beside; also found on PATH
     #[arg(long, value_name = "PATH")]
     minio: Option<PathBuf>,
@@ -103,6 +106,10 @@ fn measure(args: &Args) -> Result<Map<String, Value>, UploadError> {
     note("cores", json!(std::thread::available_parallelism().map_or(1, usize::from)));
     note("clients", json!(load.clients));
     note("bytes", json!(load.size));
+    if args.s3 {
+        note("s3", peers::through_minio(&folder, args, &load)?);
+        return Ok(figures);
+    }
     let server = OwnServer::start(&folder)?;
     let (uploads, cpu) = uploads(&server, &load)?;
     drop(server);
@@ -123,7 +130,10 @@ fn measure(args: &Args) -> Result<Map<String, Value>, UploadError> {
     note("long", long(&folder)?);
     note("memoryGrowthBytes", memory(&folder)?);
     if let Some(url) = &args.postgres {
-        let server = OwnServer::start_on(&folder, "postgres", Some(url))?;
+        let server = OwnServer::start_with(&folder, "postgres", |config| {
+            config.database.url.clone_from(url);
+            config.keystore.url.clone_from(url);
+        })?;
         let (on_postgres, cpu) = self::uploads(&server, &load)?;
         let figures = json!({
             "perSecond": on_postgres.per_second().round(),
@@ -187,7 +197,7 @@ fn empty(folder: &Folder, name: &str) -> Result<PathBuf, UploadError> {
 
 /// Long documents and plain long files in turns; the median of each.
 fn long(folder: &Folder) -> Result<Value, UploadError> {
-    let server = OwnServer::start_on(folder, "long", None)?;
+    let server = OwnServer::start_with(folder, "long", |_| {})?;
     let mut client = Client::connect(server.address, documents(&server), "long".into(), 1 << 20)?;
     let (mut sent, mut written) = (Vec::new(), Vec::new());
     let before = server.cpu_time();
@@ -214,7 +224,7 @@ fn long(folder: &Folder) -> Result<Value, UploadError> {
 
 /// By how much the server's memory grows while one document comes in, by the document's size.
 fn memory(folder: &Folder) -> Result<Value, UploadError> {
-    let server = OwnServer::start_on(folder, "memory", None)?;
+    let server = OwnServer::start_with(folder, "memory", |_| {})?;
     let mut client = Client::connect(server.address, documents(&server), "memory".into(), 1 << 20)?;
     // The first ones load what every later one uses.
     for _ in 0..4 {

@@ -4,6 +4,8 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use super::UploadError;
 
 /// What all clients did within the time.
@@ -59,6 +61,16 @@ pub(super) fn together<W: Work>(
 }
 
 impl Done {
+    /// As they are printed.
+    pub(super) fn figures(&self) -> Value {
+        let micros = |percent| super::micros(self.at(percent));
+        json!({
+            "perSecond": self.per_second().round(),
+            "p50Us": micros(50),
+            "p99Us": micros(99),
+        })
+    }
+
     pub(super) fn per_second(&self) -> f64 {
         self.each.len() as f64 / self.wall.as_secs_f64().max(1e-9)
     }

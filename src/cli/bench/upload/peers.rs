@@ -1,17 +1,23 @@
 //! Other services beside ours on the same disk in the same run, where their programs are at hand: MinIO, whose bucket
 //! takes unsigned PUTs here, and tusd, which answers without a sync. Each is killed at the end.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use aws_sdk_s3::Client as S3;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
+use serde_json::{Value, json};
 
+use super::super::own_server::OwnServer;
 use super::client::{Client, Request};
 use super::load::{Done, together};
 use super::{Args, Folder, Load, UploadError, WARM_UP, empty};
+use crate::config::ObjectStoreKind;
 
 /// How long a service may take until it listens.
 const READY: Duration = Duration::from_secs(30);
@@ -47,16 +53,53 @@ fn found(named: Option<&Path>, name: &str) -> Option<PathBuf> {
 }
 
 fn minio(program: &Path, folder: &Folder, load: &Load) -> Result<Done, UploadError> {
+    let (_service, address) = start_minio(program, folder)?;
+    run(address, &puts(), load)
+}
+
+fn puts() -> Request {
+    Request { line: format!("PUT /{BUCKET}/*"), headers: String::new(), success: " 200 " }
+}
+
+/// What one MinIO takes from a bare client, and then what our service takes that keeps its objects in the same bucket.
+pub(super) fn through_minio(folder: &Folder, args: &Args, load: &Load) -> Result<Value, UploadError> {
+    let missing = || UploadError::Peer { name: "minio", reason: "its program is not at hand".to_owned() };
+    let program = found(args.minio.as_deref(), "minio").ok_or_else(missing)?;
+    let (_service, address) = start_minio(&program, folder)?;
+    let bare = run(address, &puts(), load)?;
+    let keys = folder.path().join("s3-keys.toml");
+    write_private(&keys, &format!("access_key_id = {KEY:?}\nsecret_access_key = {KEY:?}\n"))?;
+    let server = OwnServer::start_with(folder, "on-s3", |config| {
+        config.objects.store = ObjectStoreKind::S3;
+        config.objects.s3.endpoint = format!("http://{address}");
+        config.objects.s3.bucket = BUCKET.to_owned();
+        config.objects.s3.prefix = "ours/".to_owned();
+        config.objects.s3.credentials_file = keys;
+    })?;
+    let (through, cpu) = super::uploads(&server, load)?;
+    Ok(json!({
+        "bare": bare.figures(),
+        "through": through.figures(),
+        "serverCpuUsPerItem": super::micros(super::per_item(cpu, &through)),
+        "ratioToBare": super::ratio(through.per_second(), bare.per_second()),
+    }))
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn start_minio(program: &Path, folder: &Folder) -> Result<(Service, SocketAddr), UploadError> {
     let data = empty(folder, "minio")?;
     let address = free_address()?;
     let mut command = Command::new(program);
     command.arg("server").arg("--quiet").arg("--address").arg(address.to_string()).arg(&data);
     command.env("MINIO_ROOT_USER", KEY).env("MINIO_ROOT_PASSWORD", KEY);
     command.env("MINIO_BROWSER", "off").env("MINIO_UPDATE", "off").env("CI", "true").env("MINIO_CI_CD", "1");
-    let _service = Service::start("minio", &mut command, address)?;
+    let service = Service::start("minio", &mut command, address)?;
     open_bucket(address)?;
-    let request = Request { line: format!("PUT /{BUCKET}/*"), headers: String::new(), success: " 200 " };
-    run(address, &request, load)
+    Ok((service, address))
 }
 
 /// A bucket that everybody may write to.
