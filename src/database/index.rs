@@ -1,10 +1,12 @@
 //! What the index job and the search read of documents, and the states the index job writes.
 //! The only queries that go across authorities: for the index as a whole, never for a caller.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{DatabaseError, Row, Tx, sql};
+use super::{DatabaseError, Row, Statement, Tx, sql, sql_from};
 use crate::domain::ids::{AuthorityId, DocumentId, ObjectId};
 
 /// A document as the index needs it.
@@ -36,8 +38,33 @@ const COLUMNS: &str = "SELECT id, authority, object, text_object, restriction, s
 
 /// The document, whoever's it is; `None` if it is gone.
 pub async fn findable(tx: &mut Tx, document: DocumentId) -> Result<Option<Findable>, DatabaseError> {
-    let row = super::sql_from(format!("{COLUMNS} WHERE id = $1")).bind(document).optional(tx).await?;
+    let row = sql_from(format!("{COLUMNS} WHERE id = $1")).bind(document).optional(tx).await?;
     row.as_ref().map(read).transpose()
+}
+
+/// As [`findable`], of many; those that are gone are left out.
+pub async fn findables(tx: &mut Tx, documents: &[DocumentId]) -> Result<Vec<Findable>, DatabaseError> {
+    let mut found = Vec::with_capacity(documents.len());
+    for some in documents.chunks(TOGETHER_MAX) {
+        let find = with_ids(format!("{COLUMNS} WHERE id IN"), 1, some.len());
+        let rows = some.iter().fold(find, |find, document| find.bind(*document)).all(tx).await?;
+        for row in &rows {
+            found.push(read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Documents named in one statement at most.
+const TOGETHER_MAX: usize = 64;
+
+/// `text` and places for so many values, the first of them `$first`.
+fn with_ids(mut text: String, first: usize, count: usize) -> Statement {
+    for place in 0..count {
+        let _ = write!(text, "{}${}", if place == 0 { " (" } else { ", " }, first + place);
+    }
+    text.push(')');
+    sql_from(text)
 }
 
 /// The document of change `seq`, if there is such a change.
@@ -53,11 +80,10 @@ pub async fn changes_behind(tx: &mut Tx, seq: i64) -> Result<i64, DatabaseError>
 
 /// Notes that the index has committed a document with what its last change brought.
 pub async fn mark_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -> Result<(), DatabaseError> {
-    for document in documents {
-        let mark = sql(
-            "UPDATE documents SET indexed_at = $2, first_indexed_at = COALESCE(first_indexed_at, $2) WHERE id = $1",
-        );
-        mark.bind(*document).bind(at).later(tx);
+    for some in documents.chunks(TOGETHER_MAX) {
+        let text = "UPDATE documents SET indexed_at = $1, first_indexed_at = COALESCE(first_indexed_at, $1) WHERE id IN";
+        let mark = with_ids(text.to_owned(), 2, some.len()).bind(at);
+        some.iter().fold(mark, |mark, document| mark.bind(*document)).later(tx);
     }
     Ok(())
 }

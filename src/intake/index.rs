@@ -179,11 +179,12 @@ impl Indexer {
             self.database.write(move |tx| Box::pin(index_changes::after(tx, behind, BATCH_CHANGES))).await?;
         let mut latest: HashMap<DocumentId, i64> = HashMap::new();
         latest.extend(changes.iter().map(|change| (change.document, change.seq)));
+        let mut rows = self.rows(latest.keys().copied().collect()).await?;
         let (mut taken, mut bytes, mut batch) = (0, 0, Vec::new());
         let mut mark = mark;
         for change in &changes {
             if latest.get(&change.document) == Some(&change.seq) {
-                let read = self.read(change.document).await?;
+                let read = self.read(change.document, rows.remove(&change.document)).await?;
                 bytes += weight(&read);
                 batch.push(read);
             }
@@ -288,9 +289,16 @@ impl Indexer {
         Ok(())
     }
 
-    /// The document as it is now.
-    async fn read(&self, document: DocumentId) -> Result<Change, IndexingError> {
-        let row = self.database.read(move |tx| Box::pin(rows::findable(tx, document))).await?;
+    /// The documents as they are now; those that are gone are left out.
+    async fn rows(&self, documents: Vec<DocumentId>) -> Result<HashMap<DocumentId, Findable>, IndexingError> {
+        let read = self.database.read::<_, DatabaseError, _>(move |tx| {
+            Box::pin(async move { rows::findables(tx, &documents).await })
+        });
+        Ok(read.await?.into_iter().map(|row| (row.document, row)).collect())
+    }
+
+    /// The document with its text.
+    async fn read(&self, document: DocumentId, row: Option<Findable>) -> Result<Change, IndexingError> {
         let Some(row) = row else { return Ok(Change::Remove(document)) };
         match self.pages(&row).await {
             Ok(Some(pages)) => Ok(Change::Put(Box::new(indexed(row, pages)))),
