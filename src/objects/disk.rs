@@ -31,8 +31,9 @@ use super::store::{Listed, ObjectStore, ObjectWriter, StoreError};
 const FILES_MAX: usize = 32;
 /// Bytes a writer collects before it touches the disk; smaller objects go to the journal.
 const HOLD_BYTES: usize = OBJECT_BYTES_MAX;
-/// Bytes of a larger object that go to the disk together.
+/// Bytes of a larger object that go to the disk together, and how many may wait for those before them.
 const PIECE_BYTES: usize = 128 * 1024;
+const AHEAD_BYTES: usize = 256 * 1024;
 
 /// Objects below one folder. Clones share it; processes may share the folder.
 #[derive(Clone)]
@@ -129,6 +130,7 @@ impl ObjectStore for DiskStore {
             store: self.clone(),
             path: path.clone(),
             writing: None,
+            syncing: None,
             held,
             held_bytes: 0,
         }))
@@ -197,13 +199,34 @@ impl ObjectStore for DiskStore {
 }
 
 /// Holds small objects back until they are finished; larger ones go to a staged file piece by piece, one piece on its
-/// way to the disk while the next is gathered.
+/// way there while the next is gathered. What is there is synced from time to time, so that little is left for the end:
+/// a disk takes a long file in as slowly at once as in between.
 struct DiskWriter {
     store: DiskStore,
     path: ObjectPath,
     writing: Option<JoinHandle<Result<Staged, StoreError>>>,
+    syncing: Option<JoinHandle<Result<(), StoreError>>>,
     held: Vec<Bytes>,
     held_bytes: usize,
+}
+
+impl DiskWriter {
+    /// Begins to sync what has come together, unless that is still being done; a failure is the object's.
+    async fn hurry_on(&mut self, staged: &mut Staged) -> Result<(), StoreError> {
+        if self.syncing.as_ref().is_some_and(|before| !before.is_finished()) {
+            return Ok(());
+        }
+        if let Some(before) = self.syncing.take() {
+            ended("sync", &self.path, Some(before)).await?;
+        }
+        if let Some(file) = staged.take_waiting().map_err(|e| StoreError::of("sync", &self.path, e))? {
+            let sync = move |_: &Files, path: &ObjectPath| {
+                file.sync_data().map_err(|e| StoreError::of("sync", path, e))
+            };
+            self.syncing = self.store.begin(&self.path, sync).await;
+        }
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -211,12 +234,20 @@ impl ObjectWriter for DiskWriter {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
         self.held_bytes += bytes.len();
         self.held.push(bytes);
-        let hold = if self.writing.is_some() { PIECE_BYTES } else { HOLD_BYTES };
+        let hold = match &self.writing {
+            None => HOLD_BYTES,
+            Some(before) if before.is_finished() => PIECE_BYTES,
+            Some(_) => AHEAD_BYTES,
+        };
         if self.held_bytes < hold {
             return Ok(());
         }
         let staged = match self.writing.take() {
-            Some(before) => Some(ended("write", &self.path, Some(before)).await?),
+            Some(before) => {
+                let mut staged = ended("write", &self.path, Some(before)).await?;
+                self.hurry_on(&mut staged).await?;
+                Some(staged)
+            }
             None => None,
         };
         self.held_bytes = 0;
@@ -224,7 +255,6 @@ impl ObjectWriter for DiskWriter {
         let append = move |files: &Files, path: &ObjectPath| {
             let mut staged = staged.map_or_else(|| files.stage(path), Ok)?;
             staged.write(&held).map_err(|e| StoreError::of("write", path, e))?;
-            staged.hurry_on();
             Ok(staged)
         };
         self.writing = self.store.begin(&self.path, append).await;
@@ -232,11 +262,14 @@ impl ObjectWriter for DiskWriter {
     }
 
     async fn finish(self: Box<Self>) -> Result<(), StoreError> {
-        let Self { store, path, writing, held, .. } = *self;
+        let Self { store, path, writing, syncing, held, .. } = *self;
         if writing.is_none() {
             return store.create_from(&path, held).await;
         }
         let mut staged = ended("write", &path, writing).await?;
+        if syncing.is_some() {
+            ended("sync", &path, syncing).await?;
+        }
         let complete = move |files: &Files, path: &ObjectPath| {
             staged.write(&held).map_err(|e| StoreError::of("write", path, e))?;
             files.publish(staged, path)

@@ -3,14 +3,13 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice, Write as _};
-use std::num::NonZeroU64;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use rustix::fs::{Advice, AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::folder::Folder;
@@ -18,8 +17,8 @@ use super::folder::Folder;
 /// Pieces handed to the kernel in one call.
 const PIECES_MAX: usize = 64;
 
-/// Bytes of a file that are sent on their way to the disk together.
-const HURRY_BYTES: u64 = 4 * 1024 * 1024;
+/// Bytes of a file that are synced together while more of them come.
+const HURRY_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The staging folder of this process.
 pub(super) struct Staging {
@@ -115,7 +114,7 @@ pub(super) struct Staged {
     name: String,
     file: File,
     written: u64,
-    /// As far as the kernel was told to write.
+    /// As far as it was handed out to be synced.
     hurried: u64,
     named: bool,
 }
@@ -128,14 +127,14 @@ impl Staged {
         Ok(())
     }
 
-    /// Lets the kernel begin to write to the disk what has come together, so that little is left for the sync.
-    pub(super) fn hurry_on(&mut self) {
-        let waiting = self.written - self.hurried;
-        if let Some(waiting) = NonZeroU64::new(waiting).filter(|waiting| waiting.get() >= HURRY_BYTES) {
-            // A hint: a file system that does not know it writes later.
-            let _ = rustix::fs::fadvise(&self.file, self.hurried, Some(waiting), Advice::DontNeed);
-            self.hurried = self.written;
+    /// The file, once so much has come together that it is worth a sync beside what is still to come. What that sync
+    /// reports is not reported again: whoever makes it must tell the writer.
+    pub(super) fn take_waiting(&mut self) -> io::Result<Option<File>> {
+        if self.written - self.hurried < HURRY_BYTES {
+            return Ok(None);
         }
+        self.hurried = self.written;
+        self.file.try_clone().map(Some)
     }
 
     /// Makes the bytes durable.

@@ -11,8 +11,10 @@ use super::super::store::ObjectWriter;
 use super::{ObjectRef, Sealed, Vault, VaultError};
 use crate::domain::digest::Sha256;
 
-/// Full segments that are sealed together on another thread, while the next ones come.
-const AHEAD: usize = 2;
+/// Full segments that are sealed together on another thread, while the next ones come, and how many of these may come
+/// before they wait.
+const TOGETHER: usize = 2;
+const AHEAD: usize = 4;
 
 /// An object that is being written. Dropped without [`finish`](Self::finish), nothing of it remains.
 pub struct SealingWriter {
@@ -34,6 +36,12 @@ enum Sealing {
     Ahead(JoinHandle<SealedAhead>),
     /// The task was lost: the object cannot be finished.
     Lost,
+}
+
+impl Sealing {
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Ahead(task) if !task.is_finished())
+    }
 }
 
 type SealedAhead = (Box<Sealer>, Result<Vec<Bytes>, Damage>);
@@ -91,7 +99,8 @@ impl SealingWriter {
             let full = self.segments.last().is_none_or(|segment| segment.len() == SEGMENT_BYTES);
             if full {
                 // Sealed when more comes: only then it is known that none of them is the last one.
-                if self.segments.len() == AHEAD {
+                let enough = if self.sealer.is_busy() { AHEAD } else { TOGETHER };
+                if self.segments.len() >= enough {
                     self.seal_ahead().await?;
                 }
                 self.segments.push(BytesMut::with_capacity(SEGMENT_BYTES + STORED_EXTRA));
