@@ -17,6 +17,7 @@ use crate::database::{Database, idempotency};
 use crate::domain::clock::Clock;
 use crate::intake::direct::Direct;
 use crate::intake::extract::{Extractor, Limits};
+use crate::intake::keeper::Keeper;
 use crate::intake::process::Processor;
 use crate::intake::receive::{EXTRACT_JOB, Receiver};
 use crate::intake::sweep::{self, Swept};
@@ -95,7 +96,7 @@ fn receiving(ground: &Ground, index: Arc<Notify>) -> (Receiver, Running) {
         vault: vault.clone(),
         extractor: extractor(&config.extractor),
         clock: Arc::clone(clock),
-        index,
+        index: Arc::clone(&index),
         outbox: outbox.clone(),
     };
     let runner = Runner::new(database.clone(), Arc::clone(clock), Arc::clone(random), Patience::default())
@@ -109,7 +110,7 @@ fn receiving(ground: &Ground, index: Arc<Notify>) -> (Receiver, Running) {
         bytes_max: config.limits.upload_bytes_max,
         jobs: Some(runner.wake()),
         turns: Turns::default(),
-        outbox: outbox.clone(),
+        keeper: Keeper::new(database, outbox.clone(), Some(index)),
     };
     // Ends with the runtime; broken off anywhere, the next start goes on.
     tokio::spawn(keep_tidy(vault.clone(), database.clone(), Arc::clone(clock)));

@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{DatabaseError, Row, Tx, sql};
+use super::bind::values;
+use super::{DatabaseError, Row, Tx, insert_rows, sql};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::AuthorityId;
 use crate::domain::random::{self, Random};
@@ -56,30 +57,48 @@ impl Personal {
 
 /// Records `act`.
 pub async fn append(tx: &mut Tx, act: Act) -> Result<(), DatabaseError> {
-    tx.join_order(ORDER);
-    let commitment = act.personal.as_ref().map(Personal::commitment);
-    sql("INSERT INTO audit (at, authority, actor, role, action, subject_kind, subject_id, request_id, commitment)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)")
-        .bind(act.at)
-        .bind(act.authority)
-        .bind(act.actor)
-        .bind(act.role)
-        .bind(act.action)
-        .bind(act.subject_kind)
-        .bind(act.subject_id)
-        .bind(act.request_id)
-        .bind(commitment)
-        .later(tx);
-    if let Some(personal) = act.personal {
-        sql("INSERT INTO audit_personal (commitment, authority, at, salt, personal) VALUES ($1, $2, $3, $4, $5)")
-            .bind(commitment)
-            .bind(act.authority)
-            .bind(act.at)
-            .bind(personal.salt)
-            .bind(personal.text)
-            .later(tx);
-    }
+    append_all(tx, vec![act]);
     Ok(())
+}
+
+/// Records acts, in their order.
+pub fn append_all(tx: &mut Tx, acts: Vec<Act>) {
+    if acts.is_empty() {
+        return;
+    }
+    tx.join_order(ORDER);
+    let mut personal = Vec::new();
+    let row = |act: Act| {
+        let commitment = act.personal.as_ref().map(Personal::commitment);
+        if let (Some(said), Some(commitment)) = (act.personal, commitment) {
+            personal.push(values![commitment, act.authority, act.at, said.salt, said.text]);
+        }
+        values![
+            act.at,
+            act.authority,
+            act.actor,
+            act.role,
+            act.action,
+            act.subject_kind,
+            act.subject_id,
+            act.request_id,
+            commitment,
+        ]
+    };
+    insert_rows(
+        "INSERT INTO audit (at, authority, actor, role, action, subject_kind, subject_id, request_id, commitment)",
+        acts.into_iter().map(row),
+        "",
+    )
+    .later(tx);
+    if !personal.is_empty() {
+        insert_rows(
+            "INSERT INTO audit_personal (commitment, authority, at, salt, personal)",
+            personal.into_iter(),
+            "",
+        )
+        .later(tx);
+    }
 }
 
 /// What was done to one thing, oldest first.

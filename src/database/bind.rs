@@ -40,6 +40,12 @@ impl<T: Bind> Bind for Option<T> {
     }
 }
 
+/// Values of one row, each as it is stored.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { [$($crate::database::Bind::into_value($value)),*] };
+}
+pub(super) use values;
+
 macro_rules! bind {
     ($($type:ty => $null:path, $self:ident => $value:expr;)*) => {$(
         impl Bind for $type {

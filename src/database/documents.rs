@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{DatabaseError, Row, Tx, sql};
+use super::bind::values;
+use super::{DatabaseError, Row, Statement, Tx, insert_rows, sql};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, ObjectId};
 use crate::objects::Sealed;
@@ -74,6 +75,15 @@ pub async fn keep_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result
     if note_object(tx, sealed, now).await? {
         return Ok(sealed.at.object);
     }
+    twin_or_keep(tx, sealed, now).await
+}
+
+/// As [`keep_object`], once it is known that these bytes were there already.
+pub(super) async fn twin_or_keep(
+    tx: &mut Tx,
+    sealed: &Sealed,
+    now: Timestamp,
+) -> Result<ObjectId, DatabaseError> {
     hold_object(tx, sealed.at.authority, sealed.sha256).await?;
     if let Some(twin) = twin_of(tx, sealed).await? {
         return Ok(twin);
@@ -102,41 +112,55 @@ pub(super) async fn hold_object(
 }
 
 async fn note_object(tx: &mut Tx, sealed: &Sealed, now: Timestamp) -> Result<bool, DatabaseError> {
-    let written = sql("INSERT INTO objects (id, authority, sha256, cipher_sha256, size, format, created_at)
-                       VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (authority, sha256) DO NOTHING")
-    .bind(sealed.at.object)
-    .bind(sealed.at.authority)
-    .bind(sealed.sha256)
-    .bind(sealed.cipher_sha256)
-    .bind(sealed.size)
-    .bind(OBJECT_FORMAT)
-    .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(written == 1)
+    Ok(note_objects([(sealed, now)].into_iter()).execute(tx).await? == 1)
 }
 
-/// Writes a new document; its object must be noted.
-pub fn insert(tx: &mut Tx, document: &Document) {
-    sql("INSERT INTO documents (id, authority, object, media_type, file_name, title, kind, reference, doc_date,
-             file, entry, restriction, received_at, received_by, stored_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
-    .bind(document.id)
-    .bind(document.authority)
-    .bind(document.object)
-    .bind(&document.media_type)
-    .bind(document.file_name.as_deref())
-    .bind(document.title.as_deref())
-    .bind(document.kind.as_deref())
-    .bind(document.reference.as_deref())
-    .bind(document.date.map(|date| date.to_string()))
-    .bind(document.file.as_deref())
-    .bind(document.entry.as_deref())
-    .bind(&document.restriction)
-    .bind(document.received_at)
-    .bind(&document.received_by)
-    .bind(document.stored_at)
-    .later(tx);
+/// Notes objects whose bytes the authority has in none; the others are passed over.
+pub(super) fn note_objects<'s>(objects: impl Iterator<Item = (&'s Sealed, Timestamp)>) -> Statement {
+    let row = |(sealed, now): (&Sealed, Timestamp)| {
+        let Sealed { at, size, sha256, cipher_sha256 } = *sealed;
+        values![at.object, at.authority, sha256, cipher_sha256, size, OBJECT_FORMAT, now]
+    };
+    insert_rows(
+        "INSERT INTO objects (id, authority, sha256, cipher_sha256, size, format, created_at)",
+        objects.map(row),
+        "ON CONFLICT (authority, sha256) DO NOTHING",
+    )
+}
+
+/// Writes new documents; their objects must be noted.
+pub(super) fn insert_all<'d>(documents: impl Iterator<Item = &'d Document>) -> Statement {
+    let row = |document: &Document| {
+        let extracted = document.extracted.as_ref();
+        values![
+            document.id,
+            document.authority,
+            document.object,
+            &document.media_type,
+            document.file_name.as_deref(),
+            document.title.as_deref(),
+            document.kind.as_deref(),
+            document.reference.as_deref(),
+            document.date.map(|date| date.to_string()),
+            document.file.as_deref(),
+            document.entry.as_deref(),
+            &document.restriction,
+            document.received_at,
+            &document.received_by,
+            document.stored_at,
+            extracted.map(|read| read.at),
+            extracted.map(|read| read.pages),
+            extracted.map(|read| read.words),
+            document.flag.as_ref().map(|(reason, _)| reason.as_str()),
+            document.flag.as_ref().map(|(_, at)| *at),
+        ]
+    };
+    insert_rows(
+        "INSERT INTO documents (id, authority, object, media_type, file_name, title, kind, reference, doc_date,
+             file, entry, restriction, received_at, received_by, stored_at, extracted_at, pages, words, flag, flag_at)",
+        documents.map(row),
+        "",
+    )
 }
 
 /// The document, if it is one of the authority's.

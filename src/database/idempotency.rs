@@ -3,7 +3,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{DatabaseError, Tx, sql};
+use super::bind::values;
+use super::{DatabaseError, Statement, Tx, insert_rows, sql};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::AuthorityId;
 use crate::domain::random::{self, Random};
@@ -106,6 +107,102 @@ pub async fn claim(
     Ok(look_up(tx, scope, fingerprint, now).await?.unwrap_or(Claim::Running))
 }
 
+/// A request that was answered in the same breath as it was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Its key.
+    pub scope: Scope,
+    /// Over the request as understood.
+    pub fingerprint: Sha256,
+    /// Another one for each.
+    pub lease: Lease,
+    /// When.
+    pub at: Timestamp,
+    /// The answer.
+    pub answer: StoredAnswer,
+}
+
+/// As [`claim`] and [`complete`] at once, for each that has a key. Says what stood against it; nothing: the answer is
+/// stored.
+pub async fn claim_all(tx: &mut Tx, all: &[Option<&Answered>]) -> Result<Vec<Option<Claim>>, DatabaseError> {
+    let mut against = vec![None; all.len()];
+    let mut keyed: Vec<&Answered> = all.iter().copied().flatten().collect();
+    // In one order everywhere: whoever claims the same ones at the same time waits, and never for each other.
+    keyed.sort_by(|a, b| key_of(a).cmp(&key_of(b)));
+    if keyed.is_empty() || insert_answered(&keyed)?.execute(tx).await? == keyed.len() as u64 {
+        return Ok(against);
+    }
+    for (against, one) in against.iter_mut().zip(all) {
+        if let Some(one) = one
+            && !is_held(tx, &one.scope, one.lease).await?
+        {
+            let found = look_up(tx, &one.scope, one.fingerprint, one.at).await?;
+            *against = Some(found.unwrap_or(Claim::Running));
+        }
+    }
+    Ok(against)
+}
+
+/// Takes the answer back in the transaction that has stored it.
+pub(super) fn withdraw(tx: &mut Tx, one: &Answered) {
+    sql("DELETE FROM idempotency WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4 AND lease = $5")
+        .bind(one.scope.authority)
+        .bind(&one.scope.client)
+        .bind(one.scope.route)
+        .bind(&one.scope.key)
+        .bind(one.lease.0)
+        .later(tx);
+}
+
+fn key_of(one: &Answered) -> (AuthorityId, &str, &str, &str) {
+    (one.scope.authority, &one.scope.client, one.scope.route, &one.scope.key)
+}
+
+fn insert_answered(keyed: &[&Answered]) -> Result<Statement, DatabaseError> {
+    let headers: Vec<String> = keyed.iter().map(|one| headers_of(&one.answer)).collect::<Result<_, _>>()?;
+    let row = |(one, headers): (&&Answered, String)| {
+        let Answered { scope, fingerprint, lease, at, answer } = *one;
+        values![
+            scope.authority,
+            &scope.client,
+            scope.route,
+            &scope.key,
+            *fingerprint,
+            *at,
+            *at + KEPT,
+            lease.0,
+            *at,
+            answer.status,
+            headers,
+            answer.body.as_slice(),
+        ]
+    };
+    Ok(insert_rows(
+        "INSERT INTO idempotency (authority, client, route, key, fingerprint, claimed_at, expires_at, lease,
+             lease_until, status, headers, body)",
+        keyed.iter().zip(headers).map(row),
+        "ON CONFLICT (authority, client, route, key) DO UPDATE SET
+             fingerprint = excluded.fingerprint, claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
+             lease = excluded.lease, lease_until = excluded.lease_until, status = excluded.status,
+             headers = excluded.headers, body = excluded.body
+         WHERE idempotency.expires_at <= excluded.claimed_at
+            OR (idempotency.status IS NULL AND idempotency.lease_until <= excluded.claimed_at
+                AND idempotency.fingerprint = excluded.fingerprint)",
+    ))
+}
+
+fn headers_of(answer: &StoredAnswer) -> Result<String, DatabaseError> {
+    serde_json::to_string(&answer.headers).map_err(|error| DatabaseError::Statement(error.to_string()))
+}
+
+async fn is_held(tx: &mut Tx, scope: &Scope, lease: Lease) -> Result<bool, DatabaseError> {
+    let held = sql("SELECT 1 AS held FROM idempotency
+                    WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4 AND lease = $5");
+    let held =
+        held.bind(scope.authority).bind(&scope.client).bind(scope.route).bind(&scope.key).bind(lease.0);
+    Ok(held.optional(tx).await?.is_some())
+}
+
 /// What the key says about the request without asking for its work; none if it is not in use.
 pub async fn look_up(
     tx: &mut Tx,
@@ -159,8 +256,7 @@ pub async fn complete(
     lease: Lease,
     answer: &StoredAnswer,
 ) -> Result<(), CompleteError> {
-    let headers = serde_json::to_string(&answer.headers)
-        .map_err(|error| DatabaseError::Statement(error.to_string()))?;
+    let headers = headers_of(answer)?;
     let stored = sql("UPDATE idempotency SET status = $6, headers = $7, body = $8
                       WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4
                         AND lease = $5 AND status IS NULL")

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{DatabaseError, Tx, sql};
+use super::bind::values;
+use super::{DatabaseError, Tx, insert_rows, sql};
 use crate::domain::ids::{AuthorityId, DocumentId};
 
 const ORDER: &str = "index_changes";
@@ -41,6 +42,17 @@ pub async fn append(
     at: Timestamp,
 ) -> Result<(), DatabaseError> {
     append_hiding(tx, document, authority, at, Hides::Nothing).await
+}
+
+/// As [`append`] for each, in their order.
+pub(super) fn append_all(tx: &mut Tx, changes: Vec<(DocumentId, AuthorityId, Timestamp)>) {
+    if changes.is_empty() {
+        return;
+    }
+    tx.join_order(ORDER);
+    let row = |(document, authority, at)| values![document, authority, at];
+    insert_rows("INSERT INTO index_changes (document, authority, at)", changes.into_iter().map(row), "")
+        .later(tx);
 }
 
 /// As [`append`], for a change that the search must heed before the index does.

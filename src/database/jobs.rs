@@ -3,10 +3,13 @@
 
 pub mod queue;
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{DatabaseError, Row, Tx, sql};
+use super::bind::values;
+use super::{DatabaseError, Row, Tx, insert_rows, sql};
 use crate::domain::ids::{AuthorityId, JobId, NodeId};
 use crate::domain::random::{self, Random};
 
@@ -111,6 +114,29 @@ pub async fn enqueue(tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<bool, 
         return Ok(true);
     }
     Ok(insert.execute(tx).await? == 1)
+}
+
+/// Writes jobs down that have no key, in the transaction that gives rise to them.
+pub fn enqueue_all(tx: &mut Tx, jobs: &[(&NewJob, Timestamp)]) {
+    let turns: BTreeSet<_> = jobs.iter().map(|(job, _)| (job.kind, job.authority)).collect();
+    if turns.is_empty() {
+        return;
+    }
+    insert_rows(
+        "INSERT INTO job_turns (kind, authority, turn)",
+        turns.into_iter().map(|(kind, authority)| values![kind, authority, 0_u8]),
+        "ON CONFLICT DO NOTHING",
+    )
+    .later(tx);
+    let row = |(job, now): &(&NewJob, Timestamp)| {
+        values![job.id, job.authority, job.kind, job.payload.to_string(), *now, job.due_at]
+    };
+    insert_rows(
+        "INSERT INTO jobs (id, authority, kind, payload, created_at, due_at)",
+        jobs.iter().map(row),
+        "",
+    )
+    .later(tx);
 }
 
 /// Claims the next due job of `kind`: of the authorities that have one, of the one served longest ago, the job due

@@ -4,19 +4,57 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Database, DatabaseError, Row, sql, sql_from};
+use super::bind::values;
+use super::gather::Gather;
+use super::{Database, DatabaseError, Row, insert_rows, sql, sql_from};
 use crate::domain::ids::{AuthorityId, ObjectId};
 use crate::objects::{AuthorityKeyRow, KeyError, KeyName, KeyRows, Use, WrappedKey};
 
 /// The table of wrapped keys.
 #[derive(Clone)]
-pub struct Keystore(Database);
+pub struct Keystore(Database, Gather<WrappedKey, Result<(), DatabaseError>>);
 
 impl Keystore {
     /// On a database that [`Database::open_keystore`] opened.
-    pub const fn new(database: Database) -> Self {
-        Self(database)
+    pub fn new(database: Database) -> Self {
+        let keys = database.clone();
+        let gather = Gather::new(&database, move |rows| insert_together(keys.clone(), rows));
+        Self(database, gather)
     }
+}
+
+/// All of them by one statement; if a row is refused, each alone, so that the others are kept.
+async fn insert_together(database: Database, rows: Vec<WrappedKey>) -> Vec<Result<(), DatabaseError>> {
+    let refused = match insert(&database, rows.clone()).await {
+        Err(error) if rows.len() > 1 && !error.is_unavailable() => error,
+        outcome => return vec![outcome; rows.len()],
+    };
+    tracing::warn!(%refused, "a key was refused; the others that came with it are kept");
+    let mut outcomes = Vec::with_capacity(rows.len());
+    for row in rows {
+        outcomes.push(insert(&database, vec![row]).await);
+    }
+    outcomes
+}
+
+async fn insert(database: &Database, rows: Vec<WrappedKey>) -> Result<(), DatabaseError> {
+    database
+        .write(move |tx| {
+            Box::pin(async move {
+                let row = |row: WrappedKey| {
+                    let WrappedKey { object, authority, key, wrapped, created_at } = row;
+                    values![object, authority, key.to_string(), format_of(key), wrapped, created_at]
+                };
+                insert_rows(
+                    "INSERT INTO wrapped_keys (object_id, authority, key_id, format, wrapped, created_at)",
+                    rows.into_iter().map(row),
+                    "",
+                )
+                .later(tx);
+                Ok(())
+            })
+        })
+        .await
 }
 
 impl From<DatabaseError> for KeyError {
@@ -28,25 +66,7 @@ impl From<DatabaseError> for KeyError {
 #[async_trait]
 impl KeyRows for Keystore {
     async fn insert(&self, key: WrappedKey) -> Result<(), KeyError> {
-        self.0
-            .write::<_, DatabaseError, _>(move |tx| {
-                Box::pin(async move {
-                    sql(
-                        "INSERT INTO wrapped_keys (object_id, authority, key_id, format, wrapped, created_at)
-                         VALUES ($1, $2, $3, $4, $5, $6)",
-                    )
-                    .bind(key.object)
-                    .bind(key.authority)
-                    .bind(key.key.to_string())
-                    .bind(format_of(key.key))
-                    .bind(key.wrapped)
-                    .bind(key.created_at)
-                    .later(tx);
-                    Ok(())
-                })
-            })
-            .await?;
-        Ok(())
+        Ok(self.1.bring(key).await.unwrap_or(Err(DatabaseError::Panicked))?)
     }
 
     async fn find(&self, object: ObjectId) -> Result<Option<WrappedKey>, KeyError> {

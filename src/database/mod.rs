@@ -15,7 +15,9 @@ pub mod erasures;
 mod error;
 #[cfg(test)]
 mod fault_tests;
+pub mod gather;
 pub mod idempotency;
+pub mod incoming;
 pub mod index;
 pub mod index_changes;
 #[cfg(test)]
@@ -48,19 +50,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use bind::{Bind, Value};
 pub use error::DatabaseError;
 pub use migrate::MigrationError;
 pub use row::{FromColumn, Row};
-pub use tx::{Statement, Tx, sql, sql_from};
+pub use tx::{Statement, Tx, insert_rows, sql, sql_from};
 
 use migrate::{KEYSTORE, MAIN, Schema};
 
 /// A database of this installation. Clones share it.
 #[derive(Clone)]
-pub struct Database(Arc<Engine>);
+pub struct Database {
+    engine: Arc<Engine>,
+    /// The one it was opened on.
+    runtime: Handle,
+}
 
 enum Engine {
     Sqlite(sqlite::Sqlite),
@@ -88,7 +95,7 @@ impl Database {
             let scheme = url.split(':').next().unwrap_or_default();
             return Err(DatabaseError::Address { reason: format!("unknown scheme {scheme:?}") });
         };
-        Ok(Self(Arc::new(engine)))
+        Ok(Self { engine: Arc::new(engine), runtime: Handle::current() })
     }
 
     /// Runs `work` in a transaction. `Ok` means committed and durable; `Err` of the work means that nothing of it
@@ -103,7 +110,7 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Postgres(engine) => engine.write(work).await,
             Engine::Sqlite(engine) => {
                 let (caller, answer) = oneshot::channel();
@@ -119,7 +126,7 @@ impl Database {
         F: for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, E>>,
         E: From<DatabaseError>,
     {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Postgres(engine) => engine.read(work).await,
             Engine::Sqlite(engine) => {
                 let mut reader = engine.reader().await?;
@@ -142,7 +149,7 @@ impl Database {
     /// their size once more. PostgreSQL: `VACUUM`, after which old row versions are gone from the tables; their bytes
     /// may stay in unused parts of pages and in the write-ahead log until the server writes over them.
     pub async fn scrub(&self) -> Result<(), DatabaseError> {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite(engine) => engine.scrub().await,
             Engine::Postgres(engine) => engine.scrub().await,
         }
@@ -151,7 +158,7 @@ impl Database {
     /// Finishes what was accepted and closes the database; what comes later is refused with
     /// [`DatabaseError::Closed`].
     pub async fn close(&self) {
-        match &*self.0 {
+        match &*self.engine {
             Engine::Sqlite(engine) => engine.close().await,
             Engine::Postgres(engine) => engine.close().await,
         }

@@ -2,6 +2,8 @@
 //!
 //! A statement that fails ends its transaction on both engines alike: nothing it did before can be committed.
 
+use std::fmt::Write as _;
+
 use futures_util::TryStreamExt as _;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, Executor as _, Postgres, SqlSafeStr as _, SqlStr, Transaction};
@@ -33,17 +35,46 @@ const TOGETHER_MAX: usize = 16;
 #[must_use = "a statement does nothing until it runs"]
 pub struct Statement {
     text: SqlStr,
+    marks: Marks,
     values: Vec<Value>,
+}
+
+/// How a text says where its values go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    /// `$1`, `$2` …, each as often as it is needed.
+    Numbered,
+    /// `?` for one after the other. SQLite looks for a name among all others of its statement with each value it is
+    /// given; these have none. PostgreSQL does not know them.
+    InOrder,
 }
 
 /// A statement that both engines understand: `$1` placeholders; BIGINT, TEXT and bytes only.
 pub fn sql(text: &'static str) -> Statement {
-    Statement { text: text.into_sql_str(), values: Vec::new() }
+    Statement { text: text.into_sql_str(), marks: Marks::Numbered, values: Vec::new() }
 }
 
 /// As [`sql`], for a text that is put together at run time from constants. Values are bound, never written in.
 pub fn sql_from(text: String) -> Statement {
-    Statement { text: AssertSqlSafe(text).into_sql_str(), values: Vec::new() }
+    Statement { text: AssertSqlSafe(text).into_sql_str(), marks: Marks::Numbered, values: Vec::new() }
+}
+
+/// `INSERT INTO …` (with the names of its columns) of many rows; `tail`: what is to be done where they are there.
+pub fn insert_rows<const N: usize>(
+    into: &str,
+    rows: impl Iterator<Item = [Value; N]>,
+    tail: &str,
+) -> Statement {
+    let values: Vec<Value> = rows.flatten().collect();
+    let row = format!("({}?)", "?, ".repeat(N.saturating_sub(1)));
+    let mut text = format!("{into} VALUES ");
+    for place in 0..values.len() / N.max(1) {
+        text.push_str(if place == 0 { "" } else { ", " });
+        text.push_str(&row);
+    }
+    text.push(' ');
+    text.push_str(tail);
+    Statement { text: AssertSqlSafe(text).into_sql_str(), marks: Marks::InOrder, values }
 }
 
 impl Statement {
@@ -86,7 +117,7 @@ impl Statement {
         self.optional(tx).await?.ok_or(DatabaseError::NoRow)
     }
 
-    /// One text of several statements, each with placeholders of its own, and this one as the last.
+    /// One text of several statements, this one the last, with the values of all.
     fn behind(self, earlier: Vec<Self>) -> Self {
         if earlier.is_empty() {
             return self;
@@ -97,26 +128,51 @@ impl Statement {
             if !text.is_empty() {
                 text.push_str(";\n");
             }
-            renumber(statement.text.as_str(), values.len(), &mut text);
-            values.extend(statement.values);
+            statement.in_order(&mut text, &mut values);
         }
-        Self { text: AssertSqlSafe(text).into_sql_str(), values }
+        Self { text: AssertSqlSafe(text).into_sql_str(), marks: Marks::InOrder, values }
     }
-}
 
-/// Writes `text` to `into` with `$1` as `$(1 + by)` and so on.
-fn renumber(text: &str, by: usize, into: &mut String) {
-    let mut parts = text.split('$');
-    into.push_str(parts.next().unwrap_or_default());
-    for part in parts {
-        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, rest) = part.split_at(digits);
-        into.push('$');
-        match number.parse::<usize>() {
-            Ok(number) => into.push_str(&(number + by).to_string()),
-            Err(_) => into.push_str(number),
+    /// Writes the text with a `?` for each value.
+    fn in_order(self, into: &mut String, all: &mut Vec<Value>) {
+        if self.marks == Marks::InOrder {
+            into.push_str(self.text.as_str());
+            all.extend(self.values);
+            return;
         }
-        into.push_str(rest);
+        let mut parts = self.text.as_str().split('$');
+        into.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, rest) = part.split_at(digits);
+            let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            match place.and_then(|place| self.values.get(place)) {
+                Some(value) => {
+                    into.push('?');
+                    all.push(value.clone());
+                }
+                None => {
+                    into.push('$');
+                    into.push_str(number);
+                }
+            }
+            into.push_str(rest);
+        }
+    }
+
+    /// The text with numbers, as PostgreSQL wants it.
+    fn numbered(self) -> Self {
+        if self.marks == Marks::Numbered {
+            return self;
+        }
+        let mut text = String::with_capacity(self.text.as_str().len() + 4 * self.values.len());
+        for (place, part) in self.text.as_str().split('?').enumerate() {
+            if place > 0 {
+                let _ = write!(text, "${place}");
+            }
+            text.push_str(part);
+        }
+        Self { text: AssertSqlSafe(text).into_sql_str(), marks: Marks::Numbered, values: self.values }
     }
 }
 
@@ -143,12 +199,19 @@ impl Tx {
             while deferred.len() >= TOGETHER_MAX {
                 let rest = deferred.split_off(TOGETHER_MAX);
                 let Some(last) = deferred.pop() else { break };
-                let Statement { text, values } = last.behind(deferred);
+                let Statement { text, values, .. } = last.behind(deferred);
                 sqlx::query_with(text, sqlite_arguments(values)?).execute(&mut **link).await?;
                 deferred = rest;
             }
         }
         Ok(deferred)
+    }
+
+    /// Runs what was left for later now, so that it is known how that went.
+    pub async fn settle(&mut self) -> Result<(), DatabaseError> {
+        self.still_good()?;
+        let done = self.run_deferred().await;
+        self.noting_failure(done)
     }
 
     /// Runs what was left for later.
@@ -164,7 +227,7 @@ impl Tx {
         let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(deferred);
+                let Statement { text, values, .. } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 let mut outcomes = link.fetch_many(query);
                 let mut written = 0;
@@ -175,7 +238,8 @@ impl Tx {
             }
             Link::Postgres(link) => {
                 run_each(link, deferred).await?;
-                let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
+                let Statement { text, values, .. } = statement.numbered();
+                let query = sqlx::query_with(text, postgres_arguments(values)?);
                 Ok(query.execute(&mut **link).await?.rows_affected())
             }
         }
@@ -185,13 +249,14 @@ impl Tx {
         let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(deferred);
+                let Statement { text, values, .. } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 Ok(query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect())
             }
             Link::Postgres(link) => {
                 run_each(link, deferred).await?;
-                let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
+                let Statement { text, values, .. } = statement.numbered();
+                let query = sqlx::query_with(text, postgres_arguments(values)?);
                 Ok(query.fetch_all(&mut **link).await?.into_iter().map(Row::from).collect())
             }
         }
@@ -201,13 +266,14 @@ impl Tx {
         let deferred = self.last_deferred().await?;
         match &mut self.link {
             Link::Sqlite(link) => {
-                let Statement { text, values } = statement.behind(deferred);
+                let Statement { text, values, .. } = statement.behind(deferred);
                 let query = sqlx::query_with(text, sqlite_arguments(values)?);
                 Ok(query.fetch_optional(&mut **link).await?.map(Row::from))
             }
             Link::Postgres(link) => {
                 run_each(link, deferred).await?;
-                let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
+                let Statement { text, values, .. } = statement.numbered();
+                let query = sqlx::query_with(text, postgres_arguments(values)?);
                 Ok(query.fetch_optional(&mut **link).await?.map(Row::from))
             }
         }
@@ -265,7 +331,8 @@ async fn run_each(
     statements: Vec<Statement>,
 ) -> Result<(), DatabaseError> {
     for statement in statements {
-        let query = sqlx::query_with(statement.text, postgres_arguments(statement.values)?);
+        let Statement { text, values, .. } = statement.numbered();
+        let query = sqlx::query_with(text, postgres_arguments(values)?);
         query.execute(&mut **link).await?;
     }
     Ok(())

@@ -11,28 +11,26 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::fields::{Fields, FileName, entry_text};
+use super::keeper::{Arrived, Arriving, Keeper, read_at_once};
 use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
-use super::source;
 use super::steps::{EveryStep, Step, Steps};
 use super::turns::{NoTurn, Turn, Turns};
-use crate::database::audit::{self, Act};
-use crate::database::documents::{self, Document};
-use crate::database::idempotency::{self, Claim, Scope, StoredAnswer};
-use crate::database::jobs::{self, NewJob};
-use crate::database::{Database, DatabaseError, Tx, keeping};
+use crate::database::audit::Act;
+use crate::database::documents::Document;
+use crate::database::idempotency::{self, Answered, Claim, Scope, StoredAnswer};
+use crate::database::incoming::{Incoming, Refusal};
+use crate::database::jobs::NewJob;
+use crate::database::sources::{Source, Taken};
+use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
 use crate::domain::random::Random;
-use crate::events::{Event, Happening, Outbox};
 use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
 pub const EXTRACT_JOB: &str = "extract";
-
-/// How long a claim on an idempotency key may hold: it is made and answered in one transaction.
-const CLAIM: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
 /// What receives evidence. Clones share it.
 #[derive(Clone)]
@@ -51,8 +49,8 @@ pub struct Receiver {
     pub jobs: Option<Wake>,
     /// Who works on which idempotency key.
     pub turns: Turns,
-    /// Told of each new document.
-    pub outbox: Outbox,
+    /// Makes the rows.
+    pub keeper: Keeper,
 }
 
 /// What the sender claims about the bytes.
@@ -248,51 +246,52 @@ impl Receiver {
         let fresh = sealed.at;
         let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
         let document = row.document(&sealed, fields, sender);
-        let (job, entry) = (self.job(&document), fields.entry.clone());
-        let source = source::named(fields, sender);
-        let lease = idempotency::Lease::draw(&*self.random);
-        let act = act(&document, sender);
-        let outbox = self.outbox.clone();
-        let done = self.database.write(move |tx| {
-            Box::pin(async move {
-                let now = document.stored_at;
-                if let Some(once) = &once {
-                    let claim = idempotency::claim(tx, &once.scope, print, lease, now, now + CLAIM).await?;
-                    if let Some(kept) = answered(claim)? {
-                        return Ok((kept, None));
-                    }
-                }
-                if let Some(known) = source::known(tx, source, &document).await? {
-                    if let Some(once) = &once {
-                        idempotency::release(tx, &once.scope, lease).await?;
-                    }
-                    return Ok((known?, None));
-                }
-                let kept = write_rows(tx, document, &sealed, act, &job).await?;
-                if let Some(entry) = &entry {
-                    keeping::inherit(tx, kept.authority, kept.id, entry).await?;
-                }
-                outbox.tell(tx, stored(&kept)).await?;
-                if let Some(once) = once {
-                    complete(tx, &once, lease, &kept).await?;
-                }
-                let object = kept.object;
-                Ok((Kept::New(Box::new(kept)), Some(object)))
-            })
-        });
-        let outcome = done.await;
-        if outcome.is_ok() {
+        let arriving = self.arriving(document, &sealed, fields, sender, once.map(|once| (once, print)));
+        let job = arriving.incoming.job.is_some();
+        let outcome = self.keeper.keep(arriving).await;
+        if outcome.as_ref().is_ok_and(Arrived::is_settled) {
             steps.after(Step::Committed).await;
         }
         if self.is_not_needed(&outcome, fresh.object) {
             // If this fails, the sweep removes it after the grace period.
             let _ = self.vault.delete(fresh).await;
         }
-        if let Some(jobs) = &self.jobs {
+        if let Some(jobs) = self.jobs.as_ref().filter(|_| job) {
             jobs.wake();
         }
-        self.outbox.wake();
-        outcome.map(|(kept, _)| kept)
+        match outcome? {
+            Arrived::Kept(document) => Ok(Kept::New(document)),
+            Arrived::Refused(Refusal::Key(claim)) => answered(claim)?.ok_or(ReceiveError::KeyInUse),
+            Arrived::Refused(Refusal::Source(Taken::As(document))) => Ok(Kept::Known(document)),
+            Arrived::Refused(Refusal::Source(Taken::Erased(_))) => Err(ReceiveError::SourceErased),
+        }
+    }
+
+    fn arriving(
+        &self,
+        mut document: Document,
+        sealed: &Sealed,
+        fields: &Fields,
+        sender: &Sender,
+        once: Option<(Once, Sha256)>,
+    ) -> Arriving {
+        let once = once.map(|(Once { scope, answer }, fingerprint)| Answered {
+            scope,
+            fingerprint,
+            lease: idempotency::Lease::draw(&*self.random),
+            at: document.stored_at,
+            answer: answer(&document),
+        });
+        // Where the store locks objects, the job does it, once the row is durable.
+        let done = !self.vault.protects() && read_at_once(&mut document);
+        let job = (!done).then(|| self.job(&document));
+        let act = act(&document, sender);
+        let source = fields.source.map(|name| {
+            let Sender { authority, client, .. } = sender.clone();
+            Source { authority, client, name }
+        });
+        let incoming = Incoming { document, sealed: sealed.clone(), act, job, once, source };
+        Arriving { incoming, entry: fields.entry.clone() }
     }
 
     /// What became of the request that was waited for; none if it did not come to its end.
@@ -305,15 +304,11 @@ impl Receiver {
     }
 
     /// Whether nothing refers to the fresh object. After a failed commit that is unknown.
-    fn is_not_needed(
-        &self,
-        outcome: &Result<(Kept, Option<ObjectId>), ReceiveError>,
-        fresh: ObjectId,
-    ) -> bool {
+    fn is_not_needed(&self, outcome: &Result<Arrived, DatabaseError>, fresh: ObjectId) -> bool {
         match outcome {
-            Ok((_, object)) => *object != Some(fresh),
-            Err(ReceiveError::Database(_)) => false,
-            Err(_) => true,
+            Ok(Arrived::Kept(document)) => document.object != fresh,
+            Ok(Arrived::Refused(_)) => true,
+            Err(_) => false,
         }
     }
 
@@ -402,20 +397,6 @@ impl Row {
     }
 }
 
-async fn write_rows(
-    tx: &mut Tx,
-    mut document: Document,
-    sealed: &Sealed,
-    act: Act,
-    job: &NewJob,
-) -> Result<Document, DatabaseError> {
-    document.object = documents::keep_object(tx, sealed, document.stored_at).await?;
-    documents::insert(tx, &document);
-    audit::append(tx, act).await?;
-    jobs::enqueue(tx, job, document.stored_at).await?;
-    Ok(document)
-}
-
 /// `Some`: the request was answered before. `None`: it is ours to answer.
 fn answered(claim: Claim) -> Result<Option<Kept>, ReceiveError> {
     match claim {
@@ -424,24 +405,6 @@ fn answered(claim: Claim) -> Result<Option<Kept>, ReceiveError> {
         Claim::Running => Err(ReceiveError::KeyInUse),
         Claim::Mismatch => Err(ReceiveError::KeyReused),
     }
-}
-
-async fn complete(
-    tx: &mut Tx,
-    once: &Once,
-    lease: idempotency::Lease,
-    document: &Document,
-) -> Result<(), ReceiveError> {
-    use idempotency::CompleteError;
-    match idempotency::complete(tx, &once.scope, lease, &(once.answer)(document)).await {
-        Ok(()) => Ok(()),
-        Err(CompleteError::LeaseLost) => Err(ReceiveError::KeyInUse),
-        Err(CompleteError::Database(error)) => Err(error.into()),
-    }
-}
-
-fn stored(document: &Document) -> Event {
-    Event::document(Happening::DocumentStored, document.authority, document.id, document.stored_at)
 }
 
 fn act(document: &Document, sender: &Sender) -> Act {

@@ -314,6 +314,10 @@ impl ObjectStore for S3Store {
             _ => Ok(()),
         }
     }
+
+    fn protects(&self) -> bool {
+        self.0.retention.is_some()
+    }
 }
 
 #[cfg(test)]

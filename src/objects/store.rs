@@ -58,6 +58,11 @@ pub trait ObjectStore: Send + Sync {
     async fn protect(&self, _path: &ObjectPath) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Whether [`Self::protect`] does anything.
+    fn protects(&self) -> bool {
+        false
+    }
 }
 
 /// An object on its way. Dropped without [`finish`](Self::finish), nothing of it remains.

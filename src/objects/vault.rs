@@ -186,6 +186,11 @@ impl Vault {
         Ok(self.0.store.protect(&path_of(object)?).await?)
     }
 
+    /// Whether [`Self::protect`] does anything on this store.
+    pub fn protects(&self) -> bool {
+        self.0.store.protects()
+    }
+
     /// Objects of one of the 256 folders and when they were written, by the store's clock. For housekeeping.
     pub async fn stored(&self, bucket: u8) -> Result<Vec<(ObjectId, Timestamp)>, VaultError> {
         let listed = self.0.store.list(&format!("{FOLDER}/{bucket:02x}")).await?;

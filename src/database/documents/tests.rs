@@ -49,7 +49,7 @@ async fn keep(db: &Database, sealed: Sealed) -> ObjectId {
 
 async fn write(db: &Database, document: Document) {
     let work = db.write::<_, DatabaseError, _>(move |tx| {
-        insert(tx, &document);
+        insert_all([&document].into_iter()).later(tx);
         Box::pin(async { Ok(()) })
     });
     work.await.unwrap();

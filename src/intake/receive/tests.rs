@@ -6,6 +6,7 @@ mod machine;
 use futures_util::stream;
 
 use super::*;
+use crate::database::documents;
 use crate::database::testing::{authority, count, found, on_each_engine};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
@@ -33,6 +34,7 @@ impl Bench {
         let (store, keys) = (MemoryStore::new(clock.clone()), Arc::new(MemoryKeyRows::default()));
         let master = MasterKeys::single([1; 32]);
         let vault = Vault::new(Arc::new(store.clone()), keys.clone(), master, clock.clone(), random.clone());
+        let keeper = Keeper::new(&database, Outbox::silent(), None);
         Self {
             receiver: Receiver {
                 vault,
@@ -42,7 +44,7 @@ impl Bench {
                 bytes_max: LIMIT,
                 jobs: None,
                 turns: Turns::default(),
-                outbox: Outbox::silent(),
+                keeper,
             },
             store,
             keys,
@@ -252,6 +254,60 @@ async fn a_turn_that_does_not_end_is_waited_for_only_so_long_and_leaves_nothing(
         drop(slow);
         new(bench.send(b"once", &fields, once("k")).await.unwrap());
         assert_eq!(bench.counts().await, [1, 1, 1, 1, 1, 1, 1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_that_come_at_once_those_are_kept_that_break_no_rule() {
+    on_each_engine(async |db| {
+        let bench = Bench::new(db).await;
+        let fields = Fields::parse([("title", "a"), ("entry", "G/12345678/2024/815")]).unwrap();
+        let sending = (0..40_u8).map(|number| {
+            let (bench, fields) = (&bench, &fields);
+            async move {
+                // Every fourth is of an authority that is not there; every fifth has the bytes of all others such.
+                let whose = authority(if number % 4 == 3 { 3 } else { 1 });
+                let body = if number % 5 == 0 { b"twin".to_vec() } else { format!("a{number}").into_bytes() };
+                let pieces = stream::iter([Ok::<_, ()>(Bytes::from(body))]);
+                let uploaded = bench.receiver.take_in(whose, Claims::default(), pieces).await.unwrap();
+                let sender = Sender { authority: whose, ..sender(1) };
+                let once = once(&format!("k{number}")).unwrap();
+                let scope = Scope { authority: whose, ..once.scope };
+                let once = (number % 2 == 0).then_some(Once { scope, ..once });
+                bench.receiver.keep(uploaded, fields, &sender, once).await
+            }
+        });
+        let outcomes = futures_util::future::join_all(sending).await;
+        for (number, outcome) in outcomes.iter().enumerate() {
+            match outcome {
+                Ok(Kept::New(_)) => assert_ne!(number % 4, 3),
+                Err(ReceiveError::Database(DatabaseError::Rule { .. })) => assert_eq!(number % 4, 3),
+                other => panic!("{number}: {other:?}"),
+            }
+        }
+        // 30 documents, of which six have the same bytes; ten objects wait for the sweep.
+        assert_eq!(bench.counts().await, [35, 35, 30, 25, 30, 30, 20]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_document_of_a_type_nobody_can_read_waits_for_no_job() {
+    on_each_engine(async |db| {
+        let bench = Bench::new(db).await;
+        let kept = new(bench.send(b"\x89PNG\r\n\x1a\n0000", &Fields::default(), None).await.unwrap());
+        assert_eq!((kept.media_type.as_str(), &kept.extracted, &kept.flag), ("image/png", &None, &None));
+        assert_eq!(bench.counts().await, [1, 1, 1, 1, 1, 0, 0]);
+        let id = kept.id;
+        let read = bench.receiver.database.read(move |tx| Box::pin(documents::find(tx, authority(1), id)));
+        let row = read.await.unwrap().unwrap();
+        assert_eq!(row.flag, Some(("no-text".to_owned(), kept.stored_at)));
+        assert_eq!(
+            row.extracted.map(|read| (read.at, read.pages, read.text)),
+            Some((kept.stored_at, 0, None))
+        );
+        assert_eq!(count(&bench.receiver.database, "index_changes").await, 1);
     })
     .await;
 }

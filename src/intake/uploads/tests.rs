@@ -14,6 +14,7 @@ use crate::database::{Database, documents::Document};
 use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
 use crate::events::Outbox;
+use crate::intake::keeper::Keeper;
 use crate::intake::turns::Turns;
 use crate::objects::{
     KeyRows as _, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore as _, Vault,
@@ -47,6 +48,7 @@ impl Bench {
         let (store, keys) = (MemoryStore::new(clock.clone()), Arc::new(MemoryKeyRows::default()));
         let master = MasterKeys::single([1; 32]);
         let vault = Vault::new(Arc::new(store.clone()), keys.clone(), master, clock.clone(), random.clone());
+        let keeper = Keeper::new(&database, Outbox::silent(), None);
         let receiver = Receiver {
             vault,
             database,
@@ -55,7 +57,7 @@ impl Bench {
             bytes_max: LIMIT,
             jobs: None,
             turns: Turns::default(),
-            outbox: Outbox::silent(),
+            keeper,
         };
         Self { uploads: Uploads::new(receiver, BOUNDS), store, keys, clock }
     }

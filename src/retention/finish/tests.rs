@@ -19,6 +19,7 @@ use crate::events::Outbox;
 use crate::intake::extract::PageText;
 use crate::intake::fields::Fields;
 use crate::intake::index::Indexer;
+use crate::intake::keeper::Keeper;
 use crate::intake::receive::{Claims, EXTRACT_JOB, Kept, Receiver, Sender};
 use crate::intake::texts;
 use crate::intake::turns::Turns;
@@ -61,7 +62,7 @@ impl Archive {
             bytes_max: 1 << 20,
             jobs: None,
             turns: Turns::default(),
-            outbox: Outbox::silent(),
+            keeper: Keeper::new(&database, Outbox::silent(), None),
         };
         let wake = Arc::new(Notify::new());
         let retention = Retention {

@@ -44,9 +44,9 @@ async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
     let store = Arc::new(DiskStore::open(&folder.join("objects")).unwrap());
     let keys = Arc::new(Keystore::new(keystore.clone()));
     let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
-    let (turns, outbox) = (Turns::default(), Outbox::silent());
+    let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
     Opened {
-        receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, outbox },
+        receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, keeper },
         keystore,
     }
 }

@@ -245,8 +245,8 @@ fn open(
     let (store, keys, master) = (Arc::new(store.clone()), keys.clone(), MasterKeys::single([1; 32]));
     let vault = Vault::new(store, keys, master, clock.clone(), random.clone());
     let (database, clock) = (database.clone(), clock.clone());
-    let (turns, outbox) = (Turns::default(), Outbox::silent());
-    Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, outbox }
+    let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
+    Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, keeper }
 }
 
 #[expect(clippy::disallowed_methods, reason = "variables repeat a run or make it longer")]
