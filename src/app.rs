@@ -202,6 +202,10 @@ pub async fn open_database(config: &Config) -> Result<Database, StartError> {
     Database::open(&config.database_url(&config.database.url)).await.map_err(failed)
 }
 
+/// How often the lock is tried, and the pause between: see [`ServeLock::is_held`].
+const TRIES: u32 = 3;
+const INSTANT: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// One process at a time serves a folder. The lock ends with the process, however it ends.
 #[derive(Debug)]
 pub struct ServeLock {
@@ -217,10 +221,20 @@ impl ServeLock {
         let name = || folder.display().to_string();
         let failed = |source| StartError::Lock { folder: name(), source };
         let file = File::create(folder.join(SERVE_LOCK)).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StartError::Served { folder: name() }),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+                // sleeps: who only looks whether it is held has it for an instant
+                Err(TryLockError::WouldBlock) => std::thread::sleep(INSTANT),
+            }
         }
+        Err(StartError::Served { folder: name() })
+    }
+
+    /// Whether another process serves a data folder. Makes nothing.
+    pub fn is_held(folder: &Path) -> bool {
+        let Ok(file) = File::open(folder.join(SERVE_LOCK)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 }

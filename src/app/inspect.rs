@@ -18,6 +18,8 @@ pub struct Inspection {
     pub database: Database,
     /// The wrapped keys.
     pub keystore: Keystore,
+    /// The database they are in.
+    pub keystore_rows: Database,
     /// The objects as they lie there.
     pub objects: Arc<dyn ObjectStore>,
     /// The objects as they open.
@@ -34,10 +36,10 @@ impl Inspection {
         let log_key = keys::read_log(config)?.verifier().clone();
         let path = config.path(&config.keystore.master_key_file);
         let master = MasterKeys::read(&path).map_err(KeyFileError::from)?;
-        let (database, keystore) = open_databases(config).await?;
+        let (database, keystore_rows) = open_databases(config).await?;
         let random: Arc<dyn Random> = Arc::new(SystemRandom::new());
         let objects = objects::open(config, &random)?.shared();
-        let keystore = Keystore::new(keystore);
+        let keystore = Keystore::new(keystore_rows.clone());
         let vault = Vault::new(
             Arc::clone(&objects),
             Arc::new(keystore.clone()),
@@ -46,6 +48,12 @@ impl Inspection {
             random,
         );
         let log = LogFiles::new(Arc::clone(&objects));
-        Ok(Self { database, keystore, objects, vault, log, log_key })
+        Ok(Self { database, keystore, keystore_rows, objects, vault, log, log_key })
+    }
+
+    /// Closes the databases.
+    pub async fn close(self) {
+        self.database.close().await;
+        self.keystore_rows.close().await;
     }
 }

@@ -80,7 +80,10 @@ impl LogFiles {
     }
 
     /// Publishes `checkpoint` if what is published now is still `before`.
-    pub(super) async fn publish(&self, before: Option<&str>, checkpoint: &str) -> Result<(), LogFilesError> {
+    ///
+    /// # Errors
+    /// [`LogFilesError::CheckpointMoved`] if it is not, or the store's.
+    pub async fn publish(&self, before: Option<&str>, checkpoint: &str) -> Result<(), LogFilesError> {
         let place = Self::place("checkpoint")?;
         let bytes = Bytes::copy_from_slice(checkpoint.as_bytes());
         match self.store.replace(&place, before.map(str::as_bytes), bytes).await {
@@ -91,6 +94,21 @@ impl LogFiles {
             Err(StoreError::Changed { .. }) => Err(LogFilesError::CheckpointMoved),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Puts one file of the log right: it is written if it is missing, and replaced if it has other bytes. For who has
+    /// made sure that these are the bytes the signed root promises. Answers whether it was not right before.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn put_right(&self, path: &TilePath, bytes: &[u8]) -> Result<bool, LogFilesError> {
+        let before = self.file(path).await?;
+        if before.as_deref() == Some(bytes) {
+            return Ok(false);
+        }
+        let place = Self::place(&path.to_string())?;
+        self.store.replace(&place, before.as_deref(), Bytes::copy_from_slice(bytes)).await?;
+        Ok(true)
     }
 
     /// Writes tiles and bundles; `Ok` means that all are durable.

@@ -27,4 +27,4 @@ pub use s3::{
     AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, SignedPut, Verdict,
 };
 pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};
-pub use vault::{ObjectRef, OpenObject, Sealed, SealingWriter, Vault, VaultError};
+pub use vault::{ObjectRef, OpenObject, ReadingBack, Sealed, SealingWriter, Vault, VaultError};

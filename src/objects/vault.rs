@@ -2,6 +2,7 @@
 //!
 //! Knows objects, authorities and keys; does not know what an object is for or who refers to it.
 
+mod digests;
 mod open;
 mod seal;
 
@@ -9,8 +10,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+pub use digests::ReadingBack;
 pub use open::OpenObject;
 pub use seal::SealingWriter;
+use seal::digest;
 
 use super::format::{Damage, SegmentKey, header};
 use super::keyring::Keyring;

@@ -22,7 +22,7 @@ use crate::events::Outbox;
 use crate::search::index::Reader;
 
 pub use erase::Grounds;
-pub use finish::{EraseError, Eraser};
+pub use finish::{EraseError, Eraser, Progress};
 pub use marks::{NotAReason, Reason};
 
 /// What decides about documents that are there. Clones share it.

@@ -87,6 +87,12 @@ impl Place {
         std::fs::write(self.config_file(), toml::to_string_pretty(&self.config).unwrap()).unwrap();
     }
 
+    /// The same authorities and tokens with other settings, in a folder that somebody else takes away.
+    pub fn beside(other: &Self, mut config: Config) -> Self {
+        config.access = other.config.access.clone();
+        Self { folder: None, config, url: String::new(), databases: None }
+    }
+
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config

@@ -15,11 +15,11 @@ use crate::domain::ids::ObjectId;
 
 /// An object whose key is at hand and whose header and length were checked.
 pub struct OpenObject {
-    store: Arc<dyn ObjectStore>,
-    path: ObjectPath,
-    object: ObjectId,
-    key: SegmentKey,
-    size: u64,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: ObjectPath,
+    pub(super) object: ObjectId,
+    pub(super) key: SegmentKey,
+    pub(super) size: u64,
 }
 
 impl OpenObject {

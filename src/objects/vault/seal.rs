@@ -184,7 +184,7 @@ impl SealingWriter {
 /// Room for the tag behind a segment.
 const STORED_EXTRA: usize = STORED_SEGMENT_BYTES as usize - SEGMENT_BYTES;
 
-fn digest(context: Context) -> Sha256 {
+pub(super) fn digest(context: Context) -> Sha256 {
     let mut bytes = [0; 32];
     for (target, source) in bytes.iter_mut().zip(context.finish().as_ref()) {
         *target = *source;

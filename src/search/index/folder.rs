@@ -20,6 +20,11 @@ pub(super) struct Folder {
     _lock: File,
 }
 
+/// Where the files of the index are.
+pub(super) fn bucket(path: &Path) -> PathBuf {
+    path.join(format!("v{FORMAT}")).join("b00")
+}
+
 impl Folder {
     /// Takes the folder and removes what other versions left in it.
     pub(super) fn take(path: &Path) -> Result<Self, IndexError> {
@@ -38,7 +43,7 @@ impl Folder {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        Ok(Self { bucket: path.join(version).join("b00"), _lock: lock })
+        Ok(Self { bucket: bucket(path), _lock: lock })
     }
 
     /// Opens the index in it, or makes a new one if there is none or it cannot be read.

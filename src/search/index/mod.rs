@@ -5,6 +5,7 @@ mod collect;
 mod compile;
 mod folder;
 mod graded;
+mod look;
 mod row;
 mod schema;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use jiff::civil::Date;
 use crate::domain::ids::{AuthorityId, DocumentId};
 use crate::search::query::Query;
 
+pub use look::Look;
 pub use tantivy_backend::{TantivyBackend, TantivyLimits};
 
 /// How far the index has come in the order of changes of the database.

@@ -31,6 +31,13 @@ struct Payload {
     witness: Option<DocumentId>,
 }
 
+/// The mark of an index's last commit.
+pub(super) fn mark_of(index: &Index) -> Result<Mark, IndexError> {
+    let payload = index.load_metas()?.payload;
+    let payload: Option<Payload> = payload.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(payload.map_or(Mark::NOTHING, |payload| Mark { seq: payload.seq, witness: payload.witness }))
+}
+
 impl Writer {
     pub(super) const fn new(index: Index, fields: Fields, limits: TantivyLimits) -> Self {
         Self { index, fields, limits, open: Mutex::new(None) }
@@ -44,9 +51,7 @@ impl Writer {
 
     /// The mark of the last commit.
     pub(super) fn mark(&self) -> Result<Mark, IndexError> {
-        let payload = self.index.load_metas()?.payload;
-        let payload: Option<Payload> = payload.and_then(|text| serde_json::from_str(&text).ok());
-        Ok(payload.map_or(Mark::NOTHING, |payload| Mark { seq: payload.seq, witness: payload.witness }))
+        mark_of(&self.index)
     }
 
     /// See [`super::SearchBackend::apply`].
