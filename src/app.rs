@@ -14,6 +14,7 @@ mod objects;
 mod ready;
 mod rebuild;
 mod rotation;
+mod scanning;
 mod search;
 mod system;
 
@@ -142,7 +143,7 @@ impl App {
         let certificates = Certificates::start(&ground, seals)?;
         Ok(Self {
             rotation: Rotation::start(&ground.config, ground.vault.keyring()),
-            probes: ready::probes(&ground, &evidence.search, &certificates),
+            probes: ready::probes(&ground, &evidence, &certificates),
             ground,
             evidence,
             certificates,
@@ -164,6 +165,7 @@ impl App {
         let Self { ground, evidence, certificates, begun, probes, .. } = self;
         let metrics = Metrics::new()?;
         begun.events.counters.register(metrics.registry())?;
+        evidence.receiver.scanning.register(metrics.registry())?;
         Ok(Shared {
             tokens: Tokens::new(&ground.config.access.tokens),
             metrics,

@@ -13,11 +13,13 @@ use crate::domain::digest::Sha256;
 use crate::domain::ids::AuthorityId;
 
 mod events;
+mod scan;
 mod sections;
 #[cfg(test)]
 mod tests;
 
 pub use events::{EventTarget, Events, TargetUrl};
+pub use scan::{Scan, ScannerAddress};
 pub use sections::{
     Database, Diagnostics, DiagnosticsFormat, Extractor, Http, Issue, Keystore, Limits, Log, ObjectLock,
     ObjectStoreKind, Objects, S3, Search, Uploads,
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Uploads in several requests.
     pub uploads: Uploads,
+    /// What looks for viruses.
+    pub scan: Scan,
     /// The processes that read files.
     pub extractor: Extractor,
     /// When certificates are issued.
@@ -76,6 +80,7 @@ impl Default for Config {
             search: Search::default(),
             limits: Limits::default(),
             uploads: Uploads::default(),
+            scan: Scan::default(),
             extractor: Extractor::default(),
             issue: Issue::default(),
             log: Log::default(),
@@ -287,7 +292,7 @@ impl Config {
         None
     }
 
-    fn counts(&self) -> [(&'static str, u64); 21] {
+    fn counts(&self) -> [(&'static str, u64); 25] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("http.workers", wide(self.http.workers)),
@@ -302,6 +307,10 @@ impl Config {
             ("uploads.client_bytes_max", self.uploads.client_bytes_max),
             ("uploads.authority_open_max", self.uploads.authority_open_max),
             ("uploads.authority_bytes_max", self.uploads.authority_bytes_max),
+            ("scan.bytes_max", self.scan.bytes_max),
+            ("scan.connect_seconds", self.scan.connect_seconds),
+            ("scan.answer_seconds", self.scan.answer_seconds),
+            ("scan.total_seconds", self.scan.total_seconds),
             ("extractor.children", wide(self.extractor.children)),
             ("extractor.memory_mib", self.extractor.memory_mib),
             ("extractor.cpu_seconds", self.extractor.cpu_seconds),

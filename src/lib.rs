@@ -1,6 +1,6 @@
 //! Stammbuch: document management and certificate issuance for civil registry offices.
 //!
-//! Two flows and nothing else. Evidence: receive → store → extract → index → find.
+//! Two flows and nothing else. Evidence: receive → scan → store → extract → index → find.
 //! Certificate: order → check → release → compose → seal → log → store → deliver → verify.
 //! The folders are these words; ARCHITECTURE.md is the map.
 
@@ -22,6 +22,7 @@ pub mod panics;
 pub mod pdf;
 pub mod register;
 pub mod retention;
+pub mod scan;
 pub mod seal;
 pub mod search;
 pub mod tlog;

@@ -60,6 +60,8 @@ mod processing;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod scanning;
+#[cfg(test)]
 mod sealed;
 #[cfg(test)]
 mod search;

@@ -13,10 +13,10 @@ fn health_says_of_each_part_whether_it_answers() {
     assert_eq!(server.citizen().get("/health/live").expect(200), serde_json::json!({"status": "ok"}));
     let health = server.citizen().get("/health/ready").expect(200);
     assert_eq!(health["status"], "ok");
-    for part in ["database", "keystore", "objects", "keys", "index", "sequencer"] {
+    for part in ["database", "keystore", "objects", "keys", "index", "scanner", "sequencer"] {
         assert_eq!(health["parts"][part]["status"], "ok", "{health}");
     }
-    assert_eq!(health["parts"].as_object().unwrap().len(), 6);
+    assert_eq!(health["parts"].as_object().unwrap().len(), 7);
 }
 
 #[test]

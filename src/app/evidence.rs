@@ -11,6 +11,7 @@ use super::StartError;
 use super::background::Background;
 use super::ground::Ground;
 use super::low_priority::LowPriority;
+use super::scanning;
 use super::search::Search;
 use crate::config::{self, Config};
 use crate::database::{Database, idempotency};
@@ -26,6 +27,7 @@ use crate::intake::uploads::{Bounds, Tidied, Uploads};
 use crate::jobs::{Patience, Runner, Running};
 use crate::objects::Vault;
 use crate::retention::{Eraser, Retention};
+use crate::scan::Scanning;
 
 /// Between two looks for what has had its time.
 const TIDY_AGAIN: Duration = Duration::from_secs(6 * 3600);
@@ -50,7 +52,8 @@ impl Evidence {
     /// Puts the parts together and starts what works in the background.
     pub(super) fn start(ground: &Ground, low_priority: &LowPriority) -> Result<Self, StartError> {
         let search = low_priority.within(|| Search::start(ground))?;
-        let (receiver, jobs) = low_priority.within(|| receiving(ground, search.wake()));
+        let scanning = scanning::open(&ground.config)?;
+        let (receiver, jobs) = low_priority.within(|| receiving(ground, search.wake(), scanning));
         let (uploads, tidier) = uploads(&ground.config, &receiver);
         let (retention, eraser) = retention(ground, &search);
         let direct = ground.store.direct(&ground.config, &receiver);
@@ -89,7 +92,7 @@ fn retention(ground: &Ground, search: &Search) -> (Retention, Background) {
 }
 
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
-fn receiving(ground: &Ground, index: Arc<Notify>) -> (Receiver, Running) {
+fn receiving(ground: &Ground, index: Arc<Notify>, scanning: Scanning) -> (Receiver, Running) {
     let Ground { config, database, vault, clock, random, node, outbox, .. } = ground;
     let processor = Processor {
         database: database.clone(),
@@ -111,6 +114,7 @@ fn receiving(ground: &Ground, index: Arc<Notify>) -> (Receiver, Running) {
         jobs: Some(runner.wake()),
         turns: Turns::default(),
         keeper: Keeper::new(database, outbox.clone(), Some(index)),
+        scanning,
     };
     // Ends with the runtime; broken off anywhere, the next start goes on.
     tokio::spawn(keep_tidy(vault.clone(), database.clone(), Arc::clone(clock)));

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::Mutex;
 
+use super::evidence::Evidence;
 use super::ground::Ground;
 use super::issuing::Certificates;
 use super::objects::Watched;
-use super::search::Search;
+use super::scanning::ScannerProbe;
 use crate::database::Database;
 use crate::domain::clock::Clock;
 use crate::http::{NotReady, Probe, Probes};
@@ -33,7 +34,7 @@ const TRIAL: &[u8] = b"stammbuch/trial/v1";
 type Said = Result<Option<String>, NotReady>;
 
 /// A question for each part.
-pub(super) fn probes(ground: &Ground, search: &Search, certificates: &Certificates) -> Probes {
+pub(super) fn probes(ground: &Ground, evidence: &Evidence, certificates: &Certificates) -> Probes {
     let Ground { database, keystore, store, clock, node, .. } = ground;
     // Nodes may share a store: each has its own name there.
     let write = WriteProbe { store: store.shared(), node: node.to_string() };
@@ -41,13 +42,15 @@ pub(super) fn probes(ground: &Ground, search: &Search, certificates: &Certificat
     let files = certificates.log.files().clone();
     let store = StoreProbe { read: store.watched(files), write: remembered(write, holds) };
     let keys = KeysProbe { signers: Arc::clone(&certificates.signers), clock: Arc::clone(clock) };
-    let index = IndexProbe { indexer: search.indexer.clone() };
+    let index = IndexProbe { indexer: evidence.search.indexer.clone() };
+    let scanner = ScannerProbe { scanning: evidence.receiver.scanning.clone() };
     Probes::default()
         .with("database", remembered(database.clone(), REMEMBERED))
         .with("keystore", remembered(keystore.clone(), REMEMBERED))
         .with("objects", remembered(store, REMEMBERED))
         .with("keys", remembered(keys, SIGNING_REMEMBERED))
         .with("index", remembered(index, REMEMBERED))
+        .with("scanner", remembered(scanner, REMEMBERED))
         .with("sequencer", Arc::new(certificates.pulse.clone()))
 }
 

@@ -30,6 +30,9 @@ use crate::intake::texts;
 use crate::objects::{ObjectRef, StoreError, VaultError};
 use crate::search::index::{Reader as SearchReader, Sight};
 
+/// After so many seconds the virus scanner may answer again.
+const SCANNER_AGAIN_SECONDS: u32 = 30;
+
 /// The route template, as scope of idempotency keys.
 pub(super) const ROUTE: &str = "/v1/documents";
 
@@ -247,8 +250,8 @@ impl From<Document> for View {
         (status = 410, description = "The caller has brought this source before, and it was erased", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "Too large", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "The bytes are not what they were sent as", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "Empty, wrong digest, a field that is no value, or a key used for another request", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer; nothing was kept, Retry-After says when to send again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "Empty, infected, wrong digest, a field that is no value, or a key used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store or the virus scanner does not answer; nothing was kept, Retry-After says when to send again", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
 pub(crate) async fn upload(
@@ -428,6 +431,11 @@ impl From<ReceiveError> for Problem {
             ReceiveError::Type(lie) => {
                 Kind::MediaTypeMismatch.problem().expected(lie.claimed).got(lie.found.as_str())
             }
+            ReceiveError::Infected { signature } => Kind::Infected.problem().got(signature.as_str()),
+            ReceiveError::Unscanned(why) if why.may_pass() => {
+                Kind::NotScanned.problem().detail(why.to_string()).retry_after(SCANNER_AGAIN_SECONDS)
+            }
+            ReceiveError::Unscanned(why) => Kind::Unscannable.problem().detail(why.to_string()),
             ReceiveError::KeyReused => Kind::IdempotencyKeyReused.problem(),
             ReceiveError::KeyInUse => Kind::IdempotencyInProgress.problem().retry_after(1),
             ReceiveError::SourceErased => {

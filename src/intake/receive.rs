@@ -1,4 +1,5 @@
-//! Receiving evidence: bytes stream into a sealed object, are checked, and then become a document in one transaction.
+//! Receiving evidence: bytes stream into a sealed object, are checked and scanned, and then become a document in one
+//! transaction.
 //!
 //! `take_in` → [`Uploaded`] (checked, nothing visible) → `keep` → [`Kept`] (durable). Memory per upload: the head of
 //! the file (64 KiB), four segments, and what the store's writer holds back (on the disk 384 KiB). Knows no HTTP.
@@ -12,7 +13,7 @@ use serde_json::json;
 
 use super::fields::{Fields, FileName, entry_text};
 use super::keeper::{Arrived, Arriving, Keeper, read_at_once};
-use super::media_type::{self, HEAD_BYTES, Lie, MediaType};
+use super::media_type::{Lie, MediaType};
 use super::steps::{EveryStep, Step, Steps};
 use super::turns::{NoTurn, Turn, Turns};
 use crate::database::audit::Act;
@@ -28,6 +29,11 @@ use crate::domain::ids::{AuthorityId, DocumentId, JobId, ObjectId};
 use crate::domain::random::Random;
 use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
+use crate::scan::{Scanning, Signature, Unclear, Verdict};
+
+mod head;
+
+use head::Head;
 
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
 pub const EXTRACT_JOB: &str = "extract";
@@ -51,6 +57,8 @@ pub struct Receiver {
     pub turns: Turns,
     /// Makes the rows.
     pub keeper: Keeper,
+    /// What looks at every file before it is kept.
+    pub scanning: Scanning,
 }
 
 /// What the sender claims about the bytes.
@@ -94,6 +102,7 @@ pub struct Uploaded {
     media_type: MediaType,
     file_name: Option<FileName>,
     at: Timestamp,
+    verdict: Verdict,
 }
 
 /// What became of an upload.
@@ -136,6 +145,15 @@ pub enum ReceiveError {
     /// The bytes are not of the type that was claimed.
     #[error(transparent)]
     Type(#[from] Lie),
+    /// The virus scanner has found something. The file was not kept.
+    #[error("the file is infected: {signature}")]
+    Infected {
+        /// What was found.
+        signature: Signature,
+    },
+    /// The virus scanner gave no clear answer, and without one nothing is kept here.
+    #[error("the file was not scanned: {0}")]
+    Unscanned(Unclear),
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -181,6 +199,7 @@ impl Receiver {
         }
         let mut writer = self.vault.begin(authority).await?;
         let mut head = Head::new(&claims);
+        let mut scan = self.scanning.begin();
         while let Some(piece) = body.next().await {
             let piece = piece.map_err(|_| ReceiveError::Incomplete { got: writer.size() })?;
             if writer.size() + piece.len() as u64 > max {
@@ -188,6 +207,7 @@ impl Receiver {
             }
             head.look_at(&piece)?;
             writer.write(&piece).await?;
+            scan.feed(&piece).await;
         }
         let got = writer.size();
         if claims.length.is_some_and(|length| length != got) {
@@ -201,7 +221,8 @@ impl Receiver {
         if let Some(expected) = claims.digests.iter().find(|expected| **expected != sha256) {
             return Err(ReceiveError::Digest { expected: *expected, got: sha256 });
         }
-        Ok(Uploaded { writer, sha256, media_type, file_name: claims.file_name, at: self.clock.now() })
+        let (file_name, at, verdict) = (claims.file_name, self.clock.now(), scan.finish().await);
+        Ok(Uploaded { writer, sha256, media_type, file_name, at, verdict })
     }
 
     /// Makes an upload a document: first bytes and key are durable, then one transaction writes object, document,
@@ -237,6 +258,9 @@ impl Receiver {
             && let Some(kept) = self.kept_meanwhile(once, print).await?
         {
             return Ok(kept);
+        }
+        if let Some(refusal) = uploaded.refusal() {
+            return self.refuse(refusal, once, print).await;
         }
         let (id, at) = (DocumentId::draw(&*self.random), uploaded.at);
         let (media_type, file_name) = (uploaded.media_type, uploaded.file_name);
@@ -294,6 +318,20 @@ impl Receiver {
         Arriving { incoming, entry: fields.entry.clone() }
     }
 
+    /// Who was answered before gets that answer, whatever the scanner says today.
+    async fn refuse(
+        &self,
+        refusal: ReceiveError,
+        once: Option<Once>,
+        print: Sha256,
+    ) -> Result<Kept, ReceiveError> {
+        let before = match &once {
+            Some(once) => self.kept_meanwhile(once, print).await?,
+            None => None,
+        };
+        before.ok_or(refusal)
+    }
+
     /// What became of the request that was waited for; none if it did not come to its end.
     async fn kept_meanwhile(&self, once: &Once, print: Sha256) -> Result<Option<Kept>, ReceiveError> {
         let (scope, now) = (once.scope.clone(), self.clock.now());
@@ -324,39 +362,14 @@ impl Receiver {
     }
 }
 
-/// The beginning of a file, until its type is known.
-struct Head<'c> {
-    claims: &'c Claims,
-    bytes: Vec<u8>,
-    found: Option<MediaType>,
-}
-
-impl<'c> Head<'c> {
-    const fn new(claims: &'c Claims) -> Self {
-        Self { claims, bytes: Vec::new(), found: None }
-    }
-
-    /// Refuses a lie as soon as the head is there.
-    fn look_at(&mut self, piece: &[u8]) -> Result<(), ReceiveError> {
-        if self.found.is_some() {
-            return Ok(());
+impl Uploaded {
+    /// Why it is not kept, if the scanner is the reason.
+    fn refusal(&self) -> Option<ReceiveError> {
+        match &self.verdict {
+            Verdict::NotScanned | Verdict::Clean => None,
+            Verdict::Infected(signature) => Some(ReceiveError::Infected { signature: signature.clone() }),
+            Verdict::Unclear(why) => Some(ReceiveError::Unscanned(why.clone())),
         }
-        let room = HEAD_BYTES - self.bytes.len();
-        self.bytes.extend_from_slice(piece.get(..room).unwrap_or(piece));
-        if self.bytes.len() == HEAD_BYTES {
-            self.found = Some(self.check()?);
-            self.bytes = Vec::new();
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<MediaType, Lie> {
-        self.found.map_or_else(|| self.check(), Ok)
-    }
-
-    fn check(&self) -> Result<MediaType, Lie> {
-        let name = self.claims.file_name.as_ref().map(FileName::as_str);
-        media_type::check_claim(self.claims.content_type.as_deref(), name, media_type::detect(&self.bytes))
     }
 }
 

@@ -285,6 +285,9 @@ impl Uploads {
 impl UploadError {
     /// Whether the same may succeed later.
     fn may_pass(&self) -> bool {
+        if let Self::Receive(ReceiveError::Unscanned(why)) = self {
+            return why.may_pass();
+        }
         matches!(
             self,
             Self::Unfinished

@@ -45,6 +45,7 @@ impl Bench {
                 jobs: None,
                 turns: Turns::default(),
                 keeper,
+                scanning: Scanning::off(),
             },
             store,
             keys,

@@ -19,6 +19,7 @@ use crate::intake::turns::Turns;
 use crate::objects::{
     KeyRows as _, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore as _, Vault,
 };
+use crate::scan::Scanning;
 
 const LIMIT: u64 = 3 * PIECE_BYTES;
 const BOUNDS: Bounds = Bounds {
@@ -58,6 +59,7 @@ impl Bench {
             jobs: None,
             turns: Turns::default(),
             keeper,
+            scanning: Scanning::off(),
         };
         Self { uploads: Uploads::new(receiver, BOUNDS), store, keys, clock }
     }

@@ -25,6 +25,7 @@ use crate::intake::texts;
 use crate::intake::turns::Turns;
 use crate::objects::{DiskStore, KeyError, MasterKeys, ObjectRef, ObjectStore};
 use crate::retention::{By, Grounds, Reason, Retention, RetentionError};
+use crate::scan::Scanning;
 use crate::search::index::{Closeness, Question, Reader, Sight, TantivyBackend, TantivyLimits};
 use crate::search::query::parse;
 
@@ -63,6 +64,7 @@ impl Archive {
             jobs: None,
             turns: Turns::default(),
             keeper: Keeper::new(&database, Outbox::silent(), None),
+            scanning: Scanning::off(),
         };
         let wake = Arc::new(Notify::new());
         let retention = Retention {

@@ -45,8 +45,19 @@ async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
     let keys = Arc::new(Keystore::new(keystore.clone()));
     let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
     let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
+    let scanning = Scanning::off();
     Opened {
-        receiver: Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, keeper },
+        receiver: Receiver {
+            vault,
+            database,
+            clock,
+            random,
+            bytes_max: LIMIT,
+            jobs: None,
+            turns,
+            keeper,
+            scanning,
+        },
         keystore,
     }
 }

@@ -246,7 +246,8 @@ fn open(
     let vault = Vault::new(store, keys, master, clock.clone(), random.clone());
     let (database, clock) = (database.clone(), clock.clone());
     let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
-    Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, keeper }
+    let scanning = Scanning::off();
+    Receiver { vault, database, clock, random, bytes_max: LIMIT, jobs: None, turns, keeper, scanning }
 }
 
 #[expect(clippy::disallowed_methods, reason = "variables repeat a run or make it longer")]
