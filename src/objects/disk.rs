@@ -7,6 +7,7 @@
 mod files;
 mod folder;
 mod journal;
+mod points;
 mod staging;
 
 use std::fs::{self, File};
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::files::Files;
 use self::journal::{Journal, OBJECT_BYTES_MAX, replay};
+use self::points::Points;
 use self::staging::{Staged, Staging};
 use super::path::ObjectPath;
 use super::store::{Listed, ObjectStore, ObjectWriter, StoreError};
@@ -50,6 +52,11 @@ impl DiskStore {
     /// Opens the store at `root`, which is created if it is missing (its parent is not). What processes that died
     /// have left half-written is removed, after their journals were replayed.
     pub fn open(root: &Path) -> io::Result<Self> {
+        Self::open_with(root, points::pass())
+    }
+
+    /// As [`Self::open`]; `points` is told of each place inside the durable step, so that a test can end it there.
+    pub(crate) fn open_with(root: &Path, points: Points) -> io::Result<Self> {
         match fs::DirBuilder::new().mode(0o700).create(root) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -59,7 +66,7 @@ impl DiskStore {
             File::open(parent)?.sync_all()?;
         }
         let (staging, abandoned) = Staging::open(&root)?;
-        let files = Arc::new(Files::new(&root, staging)?);
+        let files = Arc::new(Files::new(&root, staging, points)?);
         for folder in &abandoned.folders {
             replay::restore(&files, folder)?;
             fs::remove_dir_all(folder)?;
@@ -277,6 +284,9 @@ impl ObjectWriter for DiskWriter {
         store.on_a_thread("write", &path, complete).await
     }
 }
+
+#[cfg(test)]
+pub(crate) use self::points::Point;
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ mod suite;
 mod vault;
 
 pub use disk::DiskStore;
+#[cfg(test)]
+pub(crate) use disk::Point;
 pub use format::Damage;
 pub use keyring::{Asked, Keyring, Progress, RenewError};
 pub use keys::{

@@ -91,7 +91,7 @@ fn once(key: &str) -> Option<Once> {
     };
     let answer = |document: &Document| StoredAnswer {
         status: 201,
-        headers: Vec::new(),
+        headers: vec![("Location".to_owned(), document.id.to_string())],
         body: document.id.to_string().into_bytes(),
     };
     Some(Once { scope, answer })

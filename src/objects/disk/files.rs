@@ -14,6 +14,7 @@ use rustix::fs::FlockOperation;
 use super::super::path::ObjectPath;
 use super::super::store::{Listed, StoreError, within};
 use super::folder::{Folder, Folders};
+use super::points::{Point, Points};
 use super::staging::{Staged, Staging, forget_cached};
 
 /// Files that are synced one by one; for more, one sync of the file system costs less.
@@ -26,13 +27,14 @@ pub(super) struct Files {
     root_open: File,
     folders: Folders,
     staging: Arc<Staging>,
+    pub(super) points: Points,
 }
 
 impl Files {
     /// Files below `root`, with a staging folder of this process.
-    pub(super) fn new(root: &Path, staging: Staging) -> io::Result<Self> {
-        let folders = Folders::new(root);
-        Ok(Self { root: root.to_owned(), root_open: File::open(root)?, folders, staging: Arc::new(staging) })
+    pub(super) fn new(root: &Path, staging: Staging, points: Points) -> io::Result<Self> {
+        let (folders, staging) = (Folders::new(root), Arc::new(staging));
+        Ok(Self { root: root.to_owned(), root_open: File::open(root)?, folders, staging, points })
     }
 
     pub(super) fn staging_folder(&self) -> &Path {
@@ -69,8 +71,11 @@ impl Files {
 
     /// Makes a staged file durable, gives it its name and makes that durable.
     pub(super) fn publish(&self, staged: Staged, path: &ObjectPath) -> Result<(), StoreError> {
+        (self.points)(Point::FileWritten);
         staged.sync().map_err(|e| StoreError::of("sync", path, e))?;
+        (self.points)(Point::FileSynced);
         let folder = self.name(staged, path)?;
+        (self.points)(Point::FileNamed);
         self.folders.sync(&folder).map_err(|e| StoreError::of("sync the folder of", path, e))
     }
 

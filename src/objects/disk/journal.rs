@@ -182,7 +182,7 @@ impl Writer {
         let mut segment = self.segment_with_room(bytes)?;
         let generation = segment.generation();
         self.recent.lock().extend(batch.iter().map(|order| (order.path.clone(), generation)));
-        let appended = segment.append(&entries);
+        let appended = segment.append(&entries, &self.files.points);
         match appended {
             Ok(()) => self.segment = Some(segment),
             // What it holds is made durable in files; then it is emptied, which writes it from its beginning.

@@ -1,9 +1,10 @@
-//! kill -9 of a real process at each named step of an upload, on the disk: what was acknowledged is there, what was
+//! kill -9 of a real process at each named place of an upload and of the disk store's durable step: what was acknowledged is there, what was
 //! not is there whole or not at all, a retry makes it one, and the sweep leaves nothing over.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
@@ -12,19 +13,19 @@ use super::*;
 use crate::database::keystore::Keystore;
 use crate::database::testing::on_each_engine_by_url;
 use crate::intake::sweep::sweep;
-use crate::objects::DiskStore;
+use crate::objects::{DiskStore, Point};
 
-/// Tells the child what to do: step, folder and database.
+/// Tells the child what to do: place, folder and database.
 const CHILD: &str = "STAMMBUCH_INTAKE_KILL";
 const ACKNOWLEDGED: u64 = 3;
 
-/// Ends this process as a power cut would.
-struct KillAfter(Step);
+/// Ends this process after a step.
+struct KillAfter(Option<Step>);
 
 impl Steps for KillAfter {
     fn after(&self, step: Step) -> BoxFuture<'_, ()> {
-        if step == self.0 {
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        if Some(step) == self.0 {
+            end_here();
         }
         Box::pin(std::future::ready(()))
     }
@@ -36,12 +37,21 @@ struct Opened {
 }
 
 async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
+    opened_with(folder, url, seed, |_| {}).await
+}
+
+async fn opened_with(
+    folder: &Path,
+    url: &str,
+    seed: u64,
+    points: impl Fn(Point) + Send + Sync + 'static,
+) -> Opened {
     let database = Database::open(url).await.unwrap();
     let keystore = format!("sqlite:{}", folder.join("keystore.sqlite").display());
     let keystore = Database::open_keystore(&keystore).await.unwrap();
     let clock = Arc::new(FixedClock::new(Timestamp::from_second(1_700_000_000).unwrap()));
     let random = Arc::new(SeededRandom::new(seed));
-    let store = Arc::new(DiskStore::open(&folder.join("objects")).unwrap());
+    let store = Arc::new(DiskStore::open_with(&folder.join("objects"), Arc::new(points)).unwrap());
     let keys = Arc::new(Keystore::new(keystore.clone()));
     let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
     let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
@@ -52,7 +62,7 @@ async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
             database,
             clock,
             random,
-            bytes_max: LIMIT,
+            bytes_max: 1 << 20,
             jobs: None,
             turns,
             keeper,
@@ -62,9 +72,36 @@ async fn opened(folder: &Path, url: &str, seed: u64) -> Opened {
     }
 }
 
-/// Long enough that it goes past what the store holds back in memory.
+/// Every other one is longer than what goes to the store's journal.
 fn body(number: u64) -> Vec<u8> {
-    format!("upload {number} ").repeat(1 + 15_000 * (number as usize % 2)).into_bytes()
+    format!("upload {number} ").repeat(1 + 40_000 * (number as usize % 2)).into_bytes()
+}
+
+/// Where a child is killed.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Between(Step),
+    Inside(Point),
+}
+
+/// All places, each with the number that makes the last upload come by it: an odd one is a large file.
+const PLACES: [(Place, u64); 11] = [
+    (Place::Between(Step::TakenIn), 3),
+    (Place::Between(Step::Durable), 13),
+    (Place::Between(Step::Committed), 23),
+    (Place::Inside(Point::Appended), 34),
+    (Place::Inside(Point::Synced), 44),
+    (Place::Inside(Point::Named), 54),
+    (Place::Inside(Point::FileWritten), 63),
+    (Place::Inside(Point::FileSynced), 73),
+    (Place::Inside(Point::FileNamed), 83),
+    // When the store is closed.
+    (Place::Inside(Point::Settled), 94),
+    (Place::Inside(Point::Emptied), 104),
+];
+
+fn end_here() {
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
 }
 
 impl Opened {
@@ -84,36 +121,48 @@ impl Opened {
 /// Not a test: what the test kills, or rather what kills itself.
 #[test]
 #[ignore = "the test below runs it as a child"]
-fn child_that_is_killed_at_a_step() {
+fn child_that_is_killed_at_a_place() {
     #[expect(clippy::disallowed_methods, reason = "the parent says what to do")]
     let Ok(task) = std::env::var(CHILD) else { return };
-    let mut words = task.splitn(4, ' ');
-    let (step, seed) = (words.next().unwrap(), words.next().unwrap().parse().unwrap());
+    let mut words = task.splitn(3, ' ');
+    let at: usize = words.next().unwrap().parse().unwrap();
     let (folder, url) = (words.next().unwrap(), words.next().unwrap());
-    let steps = [Step::TakenIn, Step::Durable, Step::Committed];
-    let step = steps.into_iter().find(|known| format!("{known:?}") == step).unwrap();
+    let (place, last) = PLACES[at];
+    let (step, point) = match place {
+        Place::Between(step) => (Some(step), None),
+        Place::Inside(point) => (None, Some(point)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let opened = opened(Path::new(folder), url, seed).await;
-        for number in 0..ACKNOWLEDGED {
-            let id = new(opened.upload(seed * 10 + number, &EveryStep).await).id;
-            println!("acknowledged {} {id}", seed * 10 + number);
+        let armed = Arc::new(AtomicBool::new(false));
+        let is_armed = Arc::clone(&armed);
+        let points = move |reached| {
+            if is_armed.load(Ordering::SeqCst) && Some(reached) == point {
+                end_here();
+            }
+        };
+        let opened = opened_with(Path::new(folder), url, last, points).await;
+        for number in last - ACKNOWLEDGED..last {
+            let id = new(opened.upload(number, &EveryStep).await).id;
+            println!("acknowledged {number} {id}");
         }
-        opened.upload(seed * 10 + ACKNOWLEDGED, &KillAfter(step)).await;
+        armed.store(true, Ordering::SeqCst);
+        opened.upload(last, &KillAfter(step)).await;
+        opened.close().await;
     });
 }
 
-/// The uploads that a child has acknowledged before it ended at `step`.
-fn killed_at(step: Step, seed: u64, folder: &Path, url: &str) -> Vec<(u64, DocumentId)> {
+/// The uploads that a child has acknowledged before it ended at a place.
+fn killed_at(at: usize, folder: &Path, url: &str) -> Vec<(u64, DocumentId)> {
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "intake::receive::tests::kill::child_that_is_killed_at_a_step"])
+        .args(["--exact", "intake::receive::tests::kill::child_that_is_killed_at_a_place"])
         .args(["--ignored", "--nocapture"])
-        .env(CHILD, format!("{step:?} {seed} {} {url}", folder.display()))
+        .env(CHILD, format!("{at} {} {url}", folder.display()))
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    assert_eq!(child.status.signal(), Some(9), "{step:?}: {}", String::from_utf8_lossy(&child.stdout));
     let said = String::from_utf8(child.stdout).unwrap();
+    assert_eq!(child.status.signal(), Some(9), "{:?}: {said}", PLACES[at]);
     let line = |line: &str| {
         let (number, id) = line.split_once("acknowledged ")?.1.split_once(' ')?;
         Some((number.parse().unwrap(), id.parse().unwrap()))
@@ -122,28 +171,31 @@ fn killed_at(step: Step, seed: u64, folder: &Path, url: &str) -> Vec<(u64, Docum
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_each_step_nothing_is_lost_doubled_or_left_over() {
+async fn killed_at_each_place_nothing_is_lost_doubled_or_left_over() {
     on_each_engine_by_url(async |url| {
         let folder = tempfile::tempdir().unwrap();
         let database = Database::open(&url).await.unwrap();
         found(&database, 1).await;
         database.close().await;
         let mut ledger = Vec::new();
-        for (step, seed) in [(Step::TakenIn, 1), (Step::Durable, 2), (Step::Committed, 3)] {
-            let said = killed_at(step, seed, folder.path(), &url);
+        for (at, (place, last)) in PLACES.into_iter().enumerate() {
+            let said = killed_at(at, folder.path(), &url);
             assert_eq!(said.len() as u64, ACKNOWLEDGED);
             ledger.extend(said);
-            let opened = opened(folder.path(), &url, 100 + seed).await;
+            let opened = opened(folder.path(), &url, 1000 + last).await;
             let documents = count(&opened.receiver.database, "documents").await;
-            let last = usize::from(step == Step::Committed);
-            assert_eq!(documents, ledger.len() + last, "{step:?}");
-            let number = seed * 10 + ACKNOWLEDGED;
-            let id = match opened.upload(number, &EveryStep).await {
+            // Where nobody was told although it was done: the answer was on its way, or the store was being closed.
+            let done = matches!(
+                place,
+                Place::Between(Step::Committed) | Place::Inside(Point::Settled | Point::Emptied)
+            );
+            assert_eq!(documents, ledger.len() + usize::from(done), "{place:?}");
+            let id = match opened.upload(last, &EveryStep).await {
                 Kept::New(document) => document.id,
                 Kept::Before(answer) => String::from_utf8(answer.body).unwrap().parse().unwrap(),
-                Kept::Known(document) => document,
+                Kept::Known(_) => panic!("{place:?}: nothing was asked that knows it"),
             };
-            ledger.push((number, id));
+            ledger.push((last, id));
             is_whole(&opened, &ledger).await;
             opened.close().await;
         }

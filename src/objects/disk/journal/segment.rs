@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::super::super::path::ObjectPath;
+use super::super::points::{Point, Points};
 use super::super::staging::{forget_cached, write_pieces};
 use super::record::{self, BLOCK_BYTES, Kind, Record};
 
@@ -84,7 +85,7 @@ impl Segment {
 
     /// Appends the entries. `Ok`: all of them are durable. After an error none counts, though each may be read back,
     /// and nothing more may be appended: a later sync says nothing of what an earlier one could not write.
-    pub(super) fn append(&mut self, entries: &[Entry<'_>]) -> io::Result<()> {
+    pub(super) fn append(&mut self, entries: &[Entry<'_>], points: &Points) -> io::Result<()> {
         let mut pieces = Vec::with_capacity(4 * entries.len());
         for (number, entry) in (self.next_number..).zip(entries) {
             record::encode((self.generation, number), entry.kind, entry.path, entry.object, &mut pieces);
@@ -93,7 +94,9 @@ impl Segment {
         write_pieces(&self.file, &pieces)?;
         let end = self.end + entries.iter().map(Entry::stored_bytes).sum::<u64>();
         self.grow_beyond(end);
+        points(Point::Appended);
         self.file.sync_data()?;
+        points(Point::Synced);
         self.next_number += entries.len() as u64;
         self.end = end;
         self.names.extend(entries.iter().map(|entry| entry.path.clone()));

@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use super::super::files::Files;
+use super::super::points::Point;
 use super::record::Kind;
 use super::segment::{self, Segment};
 use super::{Order, Recent, Step, replay};
@@ -33,6 +34,7 @@ fn name(files: &Files, order: Order) {
         Kind::Object => files.create_unsynced(&order.path, &order.object),
         Kind::Void => Ok(()),
     };
+    (files.points)(Point::Named);
     // A caller that has gone away does not wait for the answer.
     let _ = order.answer.send(outcome);
 }
@@ -86,8 +88,10 @@ impl Syncing {
             replay::write_anew(&self.files, &written)?;
             self.files.sync_each(&names)?;
         }
+        (self.files.points)(Point::Settled);
         for segment in segments {
             segment.empty()?;
+            (self.files.points)(Point::Emptied);
             self.recent.forget(segment.generation());
         }
         Ok(())

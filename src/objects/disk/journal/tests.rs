@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::super::super::store::{ObjectStore as _, StoreError};
 use super::super::DiskStore;
+use super::super::points::pass;
 use super::record::{self, Kind};
 use super::segment::{self, Entry, SEGMENT_BYTES, Segment};
 use super::*;
@@ -248,11 +249,11 @@ fn records_of_an_earlier_use_of_the_file_are_not_read() {
             .collect::<Vec<_>>()
     };
     segment.begin(1);
-    segment.append(&[entry(), entry(), entry()]).unwrap();
+    segment.append(&[entry(), entry(), entry()], &pass()).unwrap();
     assert_eq!(read(&segment), [0, 1, 2]);
     segment.empty().unwrap();
     assert_eq!(read(&segment), [0; 0]);
     segment.begin(2);
-    segment.append(&[entry()]).unwrap();
+    segment.append(&[entry()], &pass()).unwrap();
     assert_eq!(read(&segment), [0]);
 }
