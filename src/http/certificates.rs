@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::body::JsonBody;
 use super::caller::{Caller, Orderer, Registrar};
 use super::documents::content;
-use super::orders::idempotency_key;
+use super::idempotency::IdempotencyKey;
 use super::problem::{Kind, Problem};
 use crate::domain::ids::CertificateId;
 use crate::issuance::deliver::{DeliverError, Receiver};
@@ -87,7 +87,7 @@ pub(super) async fn issue(
     body: JsonBody,
     orders: web::Data<Orders>,
 ) -> Result<HttpResponse, Problem> {
-    let key = idempotency_key(&request)?.ok_or_else(|| Kind::IdempotencyKeyMissing.problem())?;
+    let key = IdempotencyKey::required(&request)?.into_string();
     let order = OrderRequest::from_json(&body).map_err(OrderError::from)?;
     let issued = orders.issue(&caller.registrar()?, order, key).await?;
     Ok(View::created(&issued, &orders.settings))

@@ -12,6 +12,7 @@ mod documents;
 mod entries;
 mod events;
 mod health;
+mod idempotency;
 mod log;
 mod metrics;
 mod observe;

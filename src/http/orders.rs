@@ -8,15 +8,13 @@ use utoipa::ToSchema;
 use super::body::{JsonBody, shape};
 use super::caller::{Caller, Orderer, Registrar};
 use super::certificates::View;
+use super::idempotency::IdempotencyKey;
 use super::problem::{Kind, Problem};
 use crate::domain::ids::OrderId;
 use crate::issuance::compose::ComposeError;
 use crate::issuance::fill::FillError;
 use crate::orders::request::{BadOrder, OrderRequest, ReleaseRequest};
 use crate::orders::{self, Answer, OrderError, Orders, Sender};
-
-/// Longest Idempotency-Key.
-const KEY_CHARS_MAX: usize = 255;
 
 /// An order and where it stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -85,19 +83,6 @@ impl Caller {
     }
 }
 
-/// The Idempotency-Key, if one was sent: 1 to 255 visible ASCII characters, quoted or not.
-pub(super) fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(sent) = request.headers().get("idempotency-key") else { return Ok(None) };
-    let text = sent.to_str().unwrap_or_default().trim();
-    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let visible = key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"');
-    if visible && (1..=KEY_CHARS_MAX).contains(&key.len()) {
-        Ok(Some(key.to_owned()))
-    } else {
-        Err(Kind::IdempotencyKeyMalformed.problem().expected("1 to 255 visible ASCII characters"))
-    }
-}
-
 /// An order for a certificate: checked at once, then it awaits a registrar.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders",
     request_body(content = Object, description = "entry, kind, medium, omit, purpose, applicant, businessKey", content_type = "application/json"),
@@ -110,7 +95,7 @@ pub(super) async fn place(
     body: JsonBody,
     orders: web::Data<Orders>,
 ) -> Result<HttpResponse, Problem> {
-    let key = idempotency_key(&request)?;
+    let key = IdempotencyKey::of(&request)?.map(IdempotencyKey::into_string);
     let order = OrderRequest::from_json(&body).map_err(OrderError::from)?;
     let answer = orders.place(&caller.sender(), order, key).await?;
     let location = format!("/v1/orders/{}", answer.order.id);

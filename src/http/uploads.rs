@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use super::body;
 use super::caller::Uploader;
 use super::documents::{self, upload};
+use super::idempotency::IdempotencyKey;
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use crate::database::uploads::Upload;
 use crate::domain::ids::{AuthorityId, DocumentId, UploadId};
@@ -106,7 +107,7 @@ pub(crate) async fn begin(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     let (new, chunk) = (headers::new_upload(request.headers())?, headers::first_chunk(request.headers())?);
-    let key = upload::key(&request)?;
+    let key = IdempotencyKey::of(&request)?.map(IdempotencyKey::into_string);
     let sender = upload::sender(&uploader, Uploader::ROLES);
     let keep_failed = key.is_some();
     let mut upload = uploads.begin(&sender, new, key).await?;

@@ -73,7 +73,8 @@ pub enum FieldError {
     },
     /// The text is more than a line.
     #[error(
-        "{name} has a control character, or one that overrides the direction of reading, at position {position}"
+        "{name} has a control character, one that overrides the direction of reading, or the sign for bytes that are \
+         no UTF-8, at position {position}"
     )]
     Control {
         /// Its name.
@@ -125,7 +126,8 @@ impl Line {
 
     fn parse(name: &'static str, text: &str, max: usize) -> Result<Option<Self>, FieldError> {
         let text: String = text.trim().nfc().collect();
-        if let Some(at) = text.chars().position(|c| c.is_control() || overrides_direction(c)) {
+        let is_bad = |c: char| c.is_control() || overrides_direction(c) || c == char::REPLACEMENT_CHARACTER;
+        if let Some(at) = text.chars().position(is_bad) {
             return Err(FieldError::Control { name, position: at + 1 });
         }
         match text.chars().count() {

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt as _, stream};
 
 use super::super::caller::Caller;
 use super::super::digest;
+use super::super::idempotency::IdempotencyKey;
 use super::super::problem::{Kind, Problem};
 use super::disposition;
 use crate::access::{Principal, Role};
@@ -20,9 +21,6 @@ use crate::database::idempotency::{Scope, StoredAnswer};
 use crate::intake::fields::{FieldError, Fields};
 use crate::intake::receive::{Claims, Once, ReceiveError, Receiver, Sender, Uploaded};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// The longest key that is taken.
-const KEY_CHARS_MAX: usize = 255;
 /// The longest text of a field in a form, in bytes.
 const FIELD_BYTES_MAX: usize = 8 * 1024;
 /// Bytes of a form that may be read without a part, or bytes of one, coming out of them.
@@ -47,27 +45,12 @@ pub(in crate::http) fn sender(caller: &Caller, permitted: &[Role]) -> Sender {
     }
 }
 
-/// The request's idempotency key, if it has one: 1 to 255 printable characters, with or without quotes.
+/// The claim of the request's idempotency key, if it has one.
 pub(super) fn once(request: &HttpRequest, caller: &Principal) -> Result<Option<Once>, Problem> {
-    let Some(key) = key(request)? else { return Ok(None) };
-    let scope =
-        Scope { authority: caller.authority, client: caller.client.clone(), route: super::ROUTE, key };
+    let Some(key) = IdempotencyKey::of(request)? else { return Ok(None) };
+    let (authority, client, key) = (caller.authority, caller.client.clone(), key.into_string());
+    let scope = Scope { authority, client, route: super::ROUTE, key };
     Ok(Some(Once { scope, answer: super::created }))
-}
-
-/// The text of the request's idempotency key, if it has one.
-pub(in crate::http) fn key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let malformed = || {
-        let problem = Kind::IdempotencyKeyMalformed.problem();
-        problem.expected(format!("1 to {KEY_CHARS_MAX} printable ASCII characters"))
-    };
-    let text = value.to_str().map_err(|_| malformed())?.trim();
-    let key = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    if key.is_empty() || key.len() > KEY_CHARS_MAX || !key.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-        return Err(malformed());
-    }
-    Ok(Some(key.to_owned()))
 }
 
 /// Takes the file in and reads the fields, in whatever order they come.

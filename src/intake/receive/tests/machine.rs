@@ -478,4 +478,5 @@ async fn whatever_is_done_in_whatever_order_the_intake_does_what_the_model_does(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_the_disk_too_with_power_cuts_inside_its_durable_step() {
     on_each_engine(async |database| goes_as_the_model_goes(database, true).await).await;
+    assert!(bed::SPRUNG.load(Ordering::Relaxed) > 10, "the store was cut off where it was to be");
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +18,9 @@ use crate::search::index::{Applied, Change, Found, IndexError, Mark, Question, S
 
 /// Objects up to this size are in the journal, and have files that are not synced.
 const JOURNALLED_MAX: u64 = 256 * 1024;
+
+/// How often a store was cut off at one of its places.
+pub(super) static SPRUNG: AtomicU64 = AtomicU64::new(0);
 
 /// Where objects lie.
 pub(super) enum Bed {
@@ -55,6 +59,7 @@ impl Trap {
         {
             drop(armed);
             copy(&from, &to);
+            SPRUNG.fetch_add(1, Ordering::Relaxed);
             self.sprung.notify_one();
             let _ = released.recv();
         }
