@@ -1,5 +1,7 @@
 //! Folders in, documents and authorities out: the real program beside a running service.
 
+mod bags;
+mod export;
 mod import;
 
 use std::fs;

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::CliError;
 use crate::app::SystemRandom;
 use crate::intake::fields::Fields;
+use crate::transfer::bag;
 use crate::transfer::folder::Folder;
-use crate::transfer::import::{How, Import, ImportError};
+use crate::transfer::import::{How, Import, ImportError, Others};
 use crate::transfer::report::Report;
 use crate::transfer::service::{self, Service, ServiceError};
 
@@ -40,6 +41,9 @@ file each. All of it may be missing:
    \"date\": \"1998-03-01\", \"file\": \"Sammelakte 1998\", \"entry\": \"G/06411001/1998/17\", \"restriction\": [\"A\"],
    \"holds\": [\"Rechtsstreit 7 K 12/26\"], \"fileName\": \"Anzeige.pdf\", \"mediaType\": \"application/pdf\",
    \"sha256\": \"...\", \"size\": 4711}
+
+A bag (BagIt, RFC 8493) is compared with its manifests before anything is sent. Of an export of ours documents and register
+entries are taken over; a registrar's token brings the entries, and what is sealed by them.
 
 Passed over: hidden files, Thumbs.db and the like, links, what is no file. Refused and named: empty files, names that are
 not UTF-8, what cannot be read or changes meanwhile, what is said and not understood, what the service refuses.
@@ -79,10 +83,14 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, CliError> {
     Fields::parse(args.set.iter().map(|(name, value)| (name.as_str(), value.as_str())))
         .map_err(|error| CliError::BadInput(format!("--set: {error}")))?;
     let folder = Folder::open(&args.folder).map_err(|error| wrong(&args.folder, &error))?;
+    let service = args.site.open()?;
+    let origin = bag::owner_of(&folder).filter(|_| bag::is_bag(&folder));
+    let folder = payload(folder)?;
     let import = Import {
-        service: args.site.open()?,
+        service,
         folder,
-        collection: collection(args)?,
+        others: if origin.is_some() { Others::Records } else { Others::Documents },
+        collection: collection(args, origin)?,
         defaults: args.set.clone(),
         places: usize::from(args.at_a_time),
         how: if args.dry_run { How::AsTrial } else { How::InEarnest },
@@ -119,10 +127,21 @@ fn causes(error: &dyn std::error::Error) -> String {
     format!("{error}{cause}")
 }
 
-/// The name that was given, else that of the folder wherever it lies.
-fn collection(args: &Args) -> Result<String, CliError> {
-    if let Some(name) = &args.collection {
-        return Ok(name.clone());
+/// The folder itself; of a bag the payload, once all of it was compared with its manifests.
+fn payload(folder: Folder) -> Result<Folder, CliError> {
+    if !bag::is_bag(&folder) {
+        return Ok(folder);
+    }
+    eprintln!("stammbuch: this is a bag; it is compared with its manifests first");
+    bag::verify(&folder)
+        .map_err(|error| CliError::BadInput(format!("the bag is damaged: {}", causes(&error))))?;
+    folder.folder("data").map_err(CliError::failed)
+}
+
+/// The name that was given, else that of the export or of the folder, wherever it lies.
+fn collection(args: &Args, origin: Option<String>) -> Result<String, CliError> {
+    if let Some(name) = args.collection.clone().or(origin) {
+        return Ok(name);
     }
     let folder = args.folder.canonicalize().map_err(CliError::failed)?;
     let name = folder.file_name().and_then(|name| name.to_str()).map(str::to_owned);

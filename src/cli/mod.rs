@@ -7,6 +7,7 @@ mod bench;
 mod check;
 pub mod demo;
 pub(crate) mod diagnostics;
+mod export;
 mod extract_child;
 mod import;
 mod issue;
@@ -28,6 +29,8 @@ Examples:
   stammbuch check --config config/default.toml   compare database, objects, keys, index and log
   stammbuch import /srv/altakten --server https://archiv.example --token-file engine.token
                                                  bring a folder into a running service, again and again
+  stammbuch export authority ID --to OUT --server https://archiv.example --token-file registrar.token
+                                                 all that is kept of an authority, with checksums
   stammbuch keys rotate --config config/default.toml
                                                  new keys for the documents' keys, while serving
   stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
@@ -53,6 +56,7 @@ enum Command {
     #[command(hide = true)]
     ExtractChild(extract_child::Args),
     Demo(demo::Args),
+    Export(export::Args),
     Import(import::Args),
     Issue(issue::Args),
     Keys(keys::Args),
@@ -88,6 +92,7 @@ impl Program {
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
             Command::Demo(args) => demo::run(&args),
+            Command::Export(args) => export::run(&args),
             Command::Import(args) => import::run(&args),
             Command::Issue(args) => issue::run(&args),
             Command::Keys(args) => keys::run(&args),

@@ -179,6 +179,23 @@ pub async fn find(
     row.as_ref().map(document).transpose()
 }
 
+/// The authority's documents that came after this instant and id and not after `until`, in the order in which they came.
+pub async fn came_after(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    (at, id): (Timestamp, DocumentId),
+    until: Timestamp,
+    most: i64,
+) -> Result<Vec<Document>, DatabaseError> {
+    let rows = sql("SELECT documents.*, objects.sha256, objects.size FROM documents
+                    JOIN objects ON objects.id = documents.object
+                    WHERE documents.authority = $1 AND (documents.received_at, documents.id) > ($2, $3)
+                      AND documents.received_at <= $4
+                    ORDER BY documents.received_at, documents.id LIMIT $5");
+    let rows = rows.bind(authority).bind(at).bind(id).bind(until).bind(most).all(tx).await?;
+    rows.iter().map(document).collect()
+}
+
 /// Whether levels or seals restrict who may see the document, whoever's it is. One that is gone is not restricted.
 pub async fn is_restricted(tx: &mut Tx, id: DocumentId) -> Result<bool, DatabaseError> {
     let row =

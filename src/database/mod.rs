@@ -13,6 +13,7 @@ pub mod documents;
 pub mod entries;
 pub mod erasures;
 mod error;
+pub mod export;
 #[cfg(test)]
 mod fault_tests;
 pub mod gather;

@@ -185,6 +185,13 @@ pub struct Form {
     source: Option<String>,
 }
 
+impl View {
+    /// With what forbids to erase it.
+    pub(super) fn held(document: Document, holds: Vec<keeping::Hold>) -> Self {
+        Self { holds: holds.into_iter().map(Into::into).collect(), ..document.into() }
+    }
+}
+
 impl From<Document> for View {
     fn from(document: Document) -> Self {
         let state = match (&document.flag, document.indexed_at, &document.extracted) {
@@ -293,7 +300,7 @@ pub(crate) async fn metadata(
     });
     let (found, holds) = read.await?;
     let document = found.document()?;
-    Ok(web::Json(View { holds: holds.into_iter().map(Into::into).collect(), ..document.into() }))
+    Ok(web::Json(View::held(document, holds)))
 }
 
 /// What a reader sees at the address of a document.

@@ -11,6 +11,7 @@ mod direct;
 mod documents;
 mod entries;
 mod events;
+mod export;
 mod health;
 mod idempotency;
 mod log;

@@ -5,8 +5,8 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    certificates, direct, documents, entries, events, health, log, metrics, orders, pages, problem, search,
-    uploads, verify,
+    certificates, direct, documents, entries, events, export, health, log, metrics, orders, pages, problem,
+    search, uploads, verify,
 };
 
 /// The document. Each route of the table is listed here; a test says which is missing.
@@ -45,6 +45,9 @@ use super::{
         log::tile,
         search::by_query,
         search::by_body,
+        export::begin,
+        export::trail,
+        export::page,
         events::dead,
         events::replay_all,
         events::replay,

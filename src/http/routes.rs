@@ -7,8 +7,8 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 
 use super::problem::{Kind, Problem};
 use super::{
-    certificates, direct, documents, entries, events, health, log, metrics, openapi, orders, pages, search,
-    uploads, verify,
+    certificates, direct, documents, entries, events, export, health, log, metrics, openapi, orders, pages,
+    search, uploads, verify,
 };
 
 /// Every route.
@@ -61,6 +61,10 @@ pub(crate) fn table() -> Vec<Route> {
         // clerk, registrar, auditor: the archive
         on(Method::GET, "/v1/search", search::by_query),
         on(Method::POST, "/v1/search", search::by_body),
+        // registrar, auditor: all that is kept of an authority, to be handed over
+        on(Method::GET, "/v1/export", export::begin),
+        on(Method::GET, "/v1/export/audit", export::trail),
+        on(Method::GET, "/v1/export/{part}", export::page),
         // operator, auditor: what others could not be told
         on(Method::GET, "/v1/events/dead", events::dead),
         on(Method::POST, "/v1/events/dead/replay", events::replay_all),

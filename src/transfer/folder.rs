@@ -95,13 +95,33 @@ impl Folder {
         }
     }
 
+    /// Opens a folder in it.
+    ///
+    /// # Errors
+    /// If it is not there, or is something else, or a link.
+    pub fn folder(&self, name: &str) -> io::Result<Self> {
+        below(&self.0, check(name)?).map(Self)
+    }
+
     /// All that is in it, folder by folder, names in the order of their bytes.
     ///
     /// # Errors
     /// If it cannot be read at all; what cannot be read below it is among what is found.
     pub fn walk(&self) -> io::Result<Walk> {
+        self.walk_but(is_hidden)
+    }
+
+    /// As [`Self::walk`], hidden files too.
+    ///
+    /// # Errors
+    /// As [`Self::walk`].
+    pub fn walk_all(&self) -> io::Result<Walk> {
+        self.walk_but(|_| false)
+    }
+
+    fn walk_but(&self, hidden: fn(&str) -> bool) -> io::Result<Walk> {
         let top = openat(&self.0, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Walk { levels: vec![Level::read(top, String::new())?] })
+        Ok(Walk { levels: vec![Level::read(top, String::new())?], hidden })
     }
 }
 
@@ -119,6 +139,7 @@ fn below(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
 #[derive(Debug)]
 pub struct Walk {
     levels: Vec<Level>,
+    hidden: fn(&str) -> bool,
 }
 
 #[derive(Debug)]
@@ -154,7 +175,7 @@ impl Iterator for Walk {
                 continue;
             };
             let path = format!("{}{}", level.path, shown(name.as_bytes()));
-            let what = match look(level, &name) {
+            let what = match look(level, &name, self.hidden) {
                 Ok(Look::Is(what)) => what,
                 Ok(Look::Folder) if depth > DEPTH_MAX => What::Refused(Refused::Depth),
                 Ok(Look::Folder) => {
@@ -180,9 +201,9 @@ enum Look {
     Is(What),
 }
 
-fn look(level: &Level, name: &CString) -> io::Result<Look> {
+fn look(level: &Level, name: &CString, hidden: fn(&str) -> bool) -> io::Result<Look> {
     let Ok(text) = name.to_str() else { return Ok(Look::Is(What::Refused(Refused::Name))) };
-    if is_hidden(text) {
+    if hidden(text) {
         return Ok(Look::Is(What::Passed(Passed::Hidden)));
     }
     let stat = statat(&level.folder, name, AtFlags::SYMLINK_NOFOLLOW)?;

@@ -3,6 +3,7 @@
 //! A file's name is a digest over the folder's name, its path and its bytes; the service keeps it for ever. So a folder
 //! that is brought again, after a crash or a year, brings what is missing and nothing twice.
 
+mod entries;
 mod feed;
 mod holds;
 
@@ -20,6 +21,7 @@ use self::feed::Item;
 use super::folder::Folder;
 use super::progress::{Amount, Progress};
 use super::report::{Outcome, Record, Report};
+use super::said::FileName;
 use super::service::{Body, Request, Service, ServiceError, percent};
 use super::tables::TableError;
 use crate::domain::digest::Sha256;
@@ -43,6 +45,17 @@ pub struct Import {
     pub places: usize,
     /// Whether it is carried out, or only tried.
     pub how: How,
+    /// What files are that no table names.
+    pub others: Others,
+}
+
+/// What files are that no table names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Documents like all.
+    Documents,
+    /// Records of the installation that exported them; they are not taken over.
+    Records,
 }
 
 /// Whether something is sent.
@@ -92,6 +105,7 @@ impl Import {
     pub fn run(&self, report: &mut Report) -> Result<(), ImportError> {
         let total = feed::count(&self.folder).map_err(ImportError::Folder)?;
         let mut progress = Progress::begin("imported", Some(total));
+        self.entries(report, &mut progress)?;
         let (batches, work) = mpsc::sync_channel::<Vec<Item>>(self.places);
         let (news, told) = mpsc::channel();
         let (work, stop) = (Mutex::new(work), AtomicBool::new(false));
@@ -102,7 +116,7 @@ impl Import {
             }
             let (feeding, stop_feed) = (news, &stop);
             scope.spawn(move || {
-                let fed = feed::feed(&self.folder, &self.defaults, &batches, &feeding, stop_feed);
+                let fed = feed::feed(self, &batches, &feeding, stop_feed);
                 if let Err(error) = fed {
                     let _ = feeding.send(News::Failed(error));
                 }
@@ -226,11 +240,14 @@ impl Import {
         for (name, value) in item.said.pairs() {
             query.push_str(&format!("&{name}={}", percent(&value)));
         }
-        let name = item.said.file_name.as_deref().unwrap_or_else(|| last(&item.path));
-        let mut headers = vec![
-            ("Content-Disposition", format!("attachment; filename*=UTF-8''{}", percent(name))),
-            ("Repr-Digest", crate::http::digest_header(file.sha256)),
-        ];
+        let mut headers = vec![("Repr-Digest", crate::http::digest_header(file.sha256))];
+        let name = match &item.said.file_name {
+            FileName::Said(name) => Some(name.as_str()),
+            FileName::AsItLies => Some(last(&item.path)),
+            FileName::Without => None,
+        };
+        let named = |name| format!("attachment; filename*=UTF-8''{}", percent(name));
+        headers.extend(name.map(|name| ("Content-Disposition", named(name))));
         let media_type = item.said.media_type.clone();
         headers.push(("Content-Type", media_type.unwrap_or_else(|| "application/octet-stream".into())));
         let mut open = || -> io::Result<Box<dyn Read>> {

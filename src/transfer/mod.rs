@@ -3,6 +3,8 @@
 //!
 //! Everything can be killed and started again: what is there already is found there, on the service or on the disk.
 
+pub mod bag;
+pub mod export;
 pub mod folder;
 pub mod import;
 pub mod patience;

@@ -37,13 +37,25 @@ pub struct Said {
     /// Why it may not be erased, one reason for each hold.
     pub holds: Vec<String>,
     /// What it was called, if not as the file is.
-    pub file_name: Option<String>,
+    pub file_name: FileName,
     /// What it is; checked.
     pub media_type: Option<String>,
     /// The digest it must have.
     pub sha256: Option<Sha256>,
     /// How many bytes it must have.
     pub size: Option<u64>,
+}
+
+/// What a document is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum FileName {
+    /// As the file is.
+    #[default]
+    AsItLies,
+    /// So.
+    Said(String),
+    /// It had no name.
+    Without,
 }
 
 /// Why what is said cannot be taken over.
@@ -100,6 +112,11 @@ impl Said {
     }
 
     fn take(&mut self, name: String, value: Value) -> Result<(), SaidError> {
+        if name == "fileName" {
+            let named = |value| text(&name, value).map(FileName::Said);
+            self.file_name = if value.is_null() { FileName::Without } else { named(value)? };
+            return Ok(());
+        }
         if value.is_null() || OF_THE_ORIGIN.contains(&name.as_str()) {
             return Ok(());
         }
@@ -113,7 +130,6 @@ impl Said {
                 (self.levels, self.seals) = (levels, seals);
             }
             "holds" => self.holds = holds(&name, value)?,
-            "fileName" => self.file_name = Some(text(&name, value)?),
             "mediaType" => self.media_type = Some(text(&name, value)?),
             "sha256" => {
                 let wrong = |_| SaidError::Type(name.clone(), "a SHA-256 of 64 hex digits");

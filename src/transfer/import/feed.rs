@@ -13,7 +13,7 @@ use super::super::progress::Amount;
 use super::super::report::{Outcome, Record};
 use super::super::said::{BESIDE, Said, SaidError};
 use super::super::tables::{DOCUMENTS, ENTRIES, Kind, Lines};
-use super::{BATCH, ImportError, News, tell};
+use super::{BATCH, Import, ImportError, News, Others, tell};
 use crate::domain::digest::Sha256;
 
 /// The longest file of what is said of another.
@@ -41,13 +41,14 @@ pub(super) fn count(folder: &Folder) -> io::Result<Amount> {
 
 /// Hands all of it over, until it is told to stop.
 pub(super) fn feed(
-    folder: &Folder,
-    defaults: &[(String, String)],
+    import: &Import,
     batches: &SyncSender<Vec<Item>>,
     news: &Sender<News>,
     stop: &AtomicBool,
 ) -> Result<(), ImportError> {
-    let mut feed = Feed { folder, defaults, batches, news, batch: Vec::new(), listed: HashSet::new() };
+    let Import { folder, defaults, others, .. } = import;
+    let (batch, listed) = (Vec::new(), HashSet::new());
+    let mut feed = Feed { folder, defaults, others: *others, batches, news, batch, listed };
     feed.table(stop)?;
     for found in folder.walk().map_err(ImportError::Folder)? {
         if stop.load(Ordering::Relaxed) {
@@ -62,6 +63,7 @@ pub(super) fn feed(
 struct Feed<'f> {
     folder: &'f Folder,
     defaults: &'f [(String, String)],
+    others: Others,
     batches: &'f SyncSender<Vec<Item>>,
     news: &'f Sender<News>,
     batch: Vec<Item>,
@@ -155,6 +157,11 @@ impl Feed<'_> {
         }
         if is_said(&path) || self.listed.contains(&short(&path)) {
             return;
+        }
+        if self.others == Others::Records {
+            let record = Record::of(path, 0, Outcome::PassedOver);
+            let why = "a record of the installation that exported it; it stays in the bag";
+            return tell(self.news, record.because("of-the-origin", why));
         }
         match self.beside(&path) {
             Ok(said) => self.push(path, size, said),
