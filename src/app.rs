@@ -40,7 +40,7 @@ use low_priority::LowPriority;
 use rotation::Rotation;
 
 pub use inspect::Inspection;
-pub use keys::KeyFileError;
+pub use keys::{KeyFileError, make_folder};
 pub use objects::ObjectsError;
 pub use rebuild::{RebuildError, RebuiltBy, rebuild};
 pub use rotation::{Listing, RotateError, list as list_keys, rotate};
@@ -48,6 +48,9 @@ pub use system::{SystemClock, SystemRandom};
 
 /// The file in the data folder that whoever serves it has locked.
 pub const SERVE_LOCK: &str = "serve.lock";
+
+/// The file in the data folder that is there while a backup is being restored into it.
+pub const RESTORING: &str = "restore.unfinished";
 
 /// Why the installation did not start.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +61,12 @@ pub enum StartError {
     /// Another process serves it.
     #[error("another process serves {folder}")]
     Served {
+        /// `data_dir`.
+        folder: String,
+    },
+    /// A restore was begun and not finished.
+    #[error("{folder} is half restored: give `stammbuch restore` once more, or remove the folder")]
+    HalfRestored {
         /// `data_dir`.
         folder: String,
     },
@@ -136,6 +145,9 @@ impl App {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Result<Self, StartError> {
+        if config.data_dir.join(RESTORING).exists() {
+            return Err(StartError::HalfRestored { folder: config.data_dir.display().to_string() });
+        }
         let seals = Seals::read(&config, random.as_ref())?;
         let (ground, begun) = Ground::open(config, clock, random).await?;
         let low_priority = LowPriority::start().map_err(StartError::Runtime)?;

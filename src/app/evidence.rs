@@ -14,7 +14,7 @@ use super::low_priority::LowPriority;
 use super::scanning;
 use super::search::Search;
 use crate::config::{self, Config};
-use crate::database::{Database, idempotency};
+use crate::database::{Database, backups, idempotency};
 use crate::domain::clock::Clock;
 use crate::intake::direct::Direct;
 use crate::intake::extract::{Extractor, Limits};
@@ -126,8 +126,27 @@ async fn keep_tidy(vault: Vault, database: Database, clock: Arc<dyn Clock>) {
     loop {
         sweep_once(&vault, &database, &*clock).await;
         forget_keys(&database, &*clock).await;
+        forget_backups(&vault, &database, &*clock).await;
         // sleeps: what is removed became old by the passing of time
         tokio::time::sleep(TIDY_AGAIN).await;
+    }
+}
+
+/// Erases the keys of backups whose time is over: from then on nobody opens them.
+async fn forget_backups(vault: &Vault, database: &Database, clock: &dyn Clock) {
+    let now = clock.now();
+    let forgotten = async {
+        let over = database.read(move |tx| Box::pin(backups::expired(tx, now))).await?;
+        if !over.is_empty() {
+            vault.erase_keys(over.clone()).await?;
+            let count = over.len();
+            database.write(move |tx| Box::pin(async move { backups::forget(tx, &over).await })).await?;
+            tracing::info!(count, "backups whose time is over cannot be opened any more");
+        }
+        Ok::<_, sweep::SweepError>(())
+    };
+    if let Err(error) = forgotten.await {
+        tracing::warn!(%error, "backups whose time is over keep their keys; it is tried again");
     }
 }
 

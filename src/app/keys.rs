@@ -156,7 +156,7 @@ fn make_parent(path: &Path) -> Result<(), KeyFileError> {
 }
 
 /// Makes a folder, and those above it, that only its owner may enter.
-pub(super) fn make_folder(path: &Path) -> Result<(), KeyFileError> {
+pub fn make_folder(path: &Path) -> Result<(), KeyFileError> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| KeyFileError::File { path: path.to_owned(), source })
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use self::deep::Deep;
-use self::log::Logged;
-use self::report::Report;
+pub(super) use self::log::Logged;
+pub(super) use self::report::Report;
 use self::rule::Rule;
 use super::CliError;
 use super::serve::runtime;
@@ -123,6 +123,14 @@ async fn check(config: &Config, args: &Args) -> Result<(Report, bool), CliError>
     }
     with.close().await;
     Ok((report, deep.is_some_and(|deep| deep.is_broken_off())))
+}
+
+/// Puts right what follows from the rows of an installation that was just restored, and compares everything. The lock
+/// of the data folder is held.
+pub(super) async fn finish(config: &Config, with: &Inspection) -> Result<Report, CliError> {
+    let looking = Looking::stopped();
+    repair::all(config, with, &Report::default(), &looking).await?;
+    compare(config, with, &looking, None).await
 }
 
 async fn compare(

@@ -3,6 +3,7 @@
 //! To add one: a `mod`, a variant of `Command` and its line in `run`.
 
 mod authority;
+mod backup;
 mod bench;
 mod check;
 pub mod demo;
@@ -12,7 +13,9 @@ mod extract_child;
 mod import;
 mod issue;
 mod keys;
+mod log;
 mod rebuild_index;
+mod restore;
 mod serve;
 mod verify;
 
@@ -31,6 +34,8 @@ Examples:
                                                  bring a folder into a running service, again and again
   stammbuch export authority ID --to OUT --server https://archiv.example --token-file registrar.token
                                                  all that is kept of an authority, with checksums
+  stammbuch backup --config config/default.toml /backup/stammbuch
+                                                 rows and objects of a running server; `restore` brings them back
   stammbuch keys rotate --config config/default.toml
                                                  new keys for the documents' keys, while serving
   stammbuch verify geburtsurkunde.pdf --trust ca.pem --log-key log.vkey
@@ -51,6 +56,7 @@ pub struct Program {
 #[derive(Debug, Subcommand)]
 enum Command {
     Authority(authority::Args),
+    Backup(backup::Args),
     Bench(bench::Args),
     Check(check::Args),
     #[command(hide = true)]
@@ -60,7 +66,9 @@ enum Command {
     Import(import::Args),
     Issue(issue::Args),
     Keys(keys::Args),
+    Log(log::Args),
     RebuildIndex(rebuild_index::Args),
+    Restore(restore::Args),
     Serve(serve::Args),
     Verify(verify::Args),
 }
@@ -88,6 +96,7 @@ impl Program {
     pub fn run(self) -> Result<ExitCode, CliError> {
         match self.command {
             Command::Authority(args) => authority::run(&args),
+            Command::Backup(args) => backup::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Bench(args) => bench::run(&args),
             Command::ExtractChild(args) => extract_child::run(&args),
@@ -96,7 +105,9 @@ impl Program {
             Command::Import(args) => import::run(&args),
             Command::Issue(args) => issue::run(&args),
             Command::Keys(args) => keys::run(&args),
+            Command::Log(args) => log::run(&args),
             Command::RebuildIndex(args) => rebuild_index::run(&args),
+            Command::Restore(args) => restore::run(&args),
             Command::Serve(args) => serve::run(&args),
             Command::Verify(args) => verify::run(&args),
         }

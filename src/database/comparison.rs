@@ -23,6 +23,8 @@ pub struct Promised {
     pub size: Option<u64>,
     /// Digests of its bytes and of what lies on the store, where the database knows them.
     pub digests: Option<(Sha256, Sha256)>,
+    /// A piece of an upload in progress.
+    pub is_piece: bool,
 }
 
 /// An issue journal that is not what its counter says.
@@ -48,13 +50,13 @@ pub async fn promised(
     let after = after.unwrap_or(ObjectId::from_bytes([0; 16]));
     let rows = sql("SELECT o.id, o.authority, o.size, COALESCE(
                         (SELECT d.object FROM documents d WHERE d.text_object = o.id LIMIT 1), o.id) AS key_object,
-                        o.sha256, o.cipher_sha256
+                        o.sha256, o.cipher_sha256, 0 AS piece
                     FROM objects o WHERE o.id > $1
                     UNION ALL
-                    SELECT text_object, authority, NULL, object, NULL, NULL FROM documents WHERE text_object > $1
+                    SELECT text_object, authority, NULL, object, NULL, NULL, 0 FROM documents WHERE text_object > $1
                     AND text_object NOT IN (SELECT id FROM objects)
                     UNION ALL
-                    SELECT p.object, u.authority, p.size, f.object, NULL, NULL FROM upload_pieces p
+                    SELECT p.object, u.authority, p.size, f.object, NULL, NULL, 1 FROM upload_pieces p
                     JOIN uploads u ON u.id = p.upload AND u.expires_at > 0
                     JOIN upload_pieces f ON f.upload = p.upload AND f.number = 0
                     WHERE p.object > $1
@@ -76,6 +78,7 @@ pub async fn is_promised(tx: &mut Tx, object: ObjectId) -> Result<bool, Database
     let found = sql("SELECT 1 AS there FROM objects WHERE id = $1
                      UNION ALL SELECT 1 FROM documents WHERE text_object = $1
                      UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1
+                     UNION ALL SELECT 1 FROM backups WHERE id = $1
                      UNION ALL SELECT 1 FROM erasures WHERE (object = $1 OR text_object = $1)
                      AND pages_at IS NULL AND objects_at IS NULL LIMIT 1");
     Ok(found.bind(object).optional(tx).await?.is_some())
@@ -176,5 +179,6 @@ fn read(row: &Row) -> Result<Promised, DatabaseError> {
         key: row.id("key_object")?,
         size: row.get("size")?,
         digests: digests(row)?,
+        is_piece: row.get("piece")?,
     })
 }

@@ -248,7 +248,8 @@ pub async fn set_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -
 pub async fn is_referenced(tx: &mut Tx, object: ObjectId) -> Result<bool, DatabaseError> {
     let row = sql("SELECT 1 AS there FROM objects WHERE id = $1
                    UNION ALL SELECT 1 FROM documents WHERE text_object = $1
-                   UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1 LIMIT 1");
+                   UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1
+                   UNION ALL SELECT 1 FROM backups WHERE id = $1 LIMIT 1");
     Ok(row.bind(object).optional(tx).await?.is_some())
 }
 

@@ -79,19 +79,26 @@ pub async fn find(
 ) -> Result<Option<Erasure>, DatabaseError> {
     let row = sql("SELECT * FROM erasures WHERE document = $1 AND authority = $2");
     let row = row.bind(document).bind(authority).optional(tx).await?;
-    let read = |row: &Row| {
-        Ok(Erasure {
-            document: row.id("document")?,
-            authority: row.id("authority")?,
-            reason: row.text("reason")?,
-            provision: row.text("provision")?,
-            erased_at: row.time("erased_at")?,
-            erased_by: row.text("erased_by")?,
-            restricted: row.i64("restricted")? == 1,
-            done_at: row.get("pages_at")?,
-        })
-    };
     row.as_ref().map(read).transpose()
+}
+
+/// Erasures of all authorities behind `after`, in the order of the documents, at most `max`.
+pub async fn all(tx: &mut Tx, after: DocumentId, max: u32) -> Result<Vec<Erasure>, DatabaseError> {
+    let rows = sql("SELECT * FROM erasures WHERE document > $1 ORDER BY document LIMIT $2");
+    rows.bind(after).bind(max).all(tx).await?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Erasure, DatabaseError> {
+    Ok(Erasure {
+        document: row.id("document")?,
+        authority: row.id("authority")?,
+        reason: row.text("reason")?,
+        provision: row.text("provision")?,
+        erased_at: row.time("erased_at")?,
+        erased_by: row.text("erased_by")?,
+        restricted: row.i64("restricted")? == 1,
+        done_at: row.get("pages_at")?,
+    })
 }
 
 /// Removes what speaks of the document, and notes the erasure with what has to go elsewhere. Call it with the

@@ -100,6 +100,16 @@ pub async fn signed_head(tx: &mut Tx) -> Result<SignedHead, DatabaseError> {
     Ok(SignedHead { size: row.get("size")?, checkpoint: checkpoint.map_err(unfit)? })
 }
 
+/// Since when these rows are a restored backup of which nobody has said whether the log went further.
+pub async fn restored_at(tx: &mut Tx) -> Result<Option<Timestamp>, DatabaseError> {
+    sql("SELECT restored_at FROM log_state WHERE one = 1").one(tx).await?.get("restored_at")
+}
+
+/// Notes that it is known how far the log went.
+pub async fn release(tx: &mut Tx) -> Result<(), DatabaseError> {
+    sql("UPDATE log_state SET restored_at = NULL WHERE one = 1").execute(tx).await.map(drop)
+}
+
 /// Gives the next indices, from `from` on, to at most `limit` waiting leaves; what an interrupted sequencer had
 /// given out without signing comes back first, unchanged.
 pub async fn stage(tx: &mut Tx, from: u64, limit: u32) -> Result<Vec<Leaf>, DatabaseError> {

@@ -2,6 +2,8 @@
 //!
 //! The digest of each applied file is kept; a file that differs from what was applied is refused.
 
+use std::borrow::Cow;
+
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
@@ -12,9 +14,10 @@ use crate::domain::digest::Sha256;
 pub(super) struct Schema {
     /// Its name in `schema_migrations`.
     name: &'static str,
-    migrations: &'static [Migration],
+    migrations: Cow<'static, [Migration]>,
 }
 
+#[derive(Clone, Copy)]
 struct Migration {
     number: i64,
     sqlite: &'static str,
@@ -32,26 +35,27 @@ macro_rules! migration {
 }
 
 /// Documents, uploads, entries, orders, certificates, log, jobs, audit.
-pub(super) const MAIN: Schema = Schema {
+pub(super) static MAIN: Schema = Schema {
     name: "main",
-    migrations: &[
+    migrations: Cow::Borrowed(&[
         migration!(1, "sqlite", "postgres", "0001_stammbuch.sql"),
         migration!(2, "sqlite", "postgres", "0002_keeping.sql"),
         migration!(3, "sqlite", "postgres", "0003_uploads.sql"),
         migration!(4, "sqlite", "postgres", "0004_erasure.sql"),
         migration!(5, "sqlite", "postgres", "0005_events.sql"),
         migration!(6, "sqlite", "postgres", "0006_direct_uploads.sql"),
+        migration!(8, "sqlite", "postgres", "0008_backups.sql"),
         migration!(9, "sqlite", "postgres", "0009_sources.sql"),
-    ],
+    ]),
 };
 
 /// The wrapped keys, in a database of their own with its own backup.
-pub(super) const KEYSTORE: Schema = Schema {
+pub(super) static KEYSTORE: Schema = Schema {
     name: "keystore",
-    migrations: &[
+    migrations: Cow::Borrowed(&[
         migration!(1, "keystore-sqlite", "keystore-postgres", "0001_keystore.sql"),
         migration!(2, "keystore-sqlite", "keystore-postgres", "0002_authority_keys.sql"),
-    ],
+    ]),
 };
 
 /// Why the schema is not what the program needs.
@@ -103,7 +107,7 @@ pub(super) async fn sqlite(link: &mut SqliteConnection, schema: &Schema) -> Resu
     sqlx::raw_sql(TABLE).execute(&mut *tx).await?;
     let newest: i64 = sqlx::query(NEWEST).bind(schema.name).fetch_one(&mut *tx).await?.try_get("number")?;
     schema.refuse_newer(newest)?;
-    for migration in schema.migrations {
+    for migration in schema.migrations.iter() {
         let digest = Sha256::of(migration.sqlite.as_bytes()).to_string();
         let query = sqlx::query(APPLIED).bind(schema.name).bind(migration.number);
         if let Some(row) = query.fetch_optional(&mut *tx).await? {
@@ -130,7 +134,7 @@ pub(super) async fn postgres(link: &mut PgConnection, schema: &Schema) -> Result
     sqlx::raw_sql(TABLE).execute(&mut *tx).await?;
     let newest: i64 = sqlx::query(NEWEST).bind(schema.name).fetch_one(&mut *tx).await?.try_get("number")?;
     schema.refuse_newer(newest)?;
-    for migration in schema.migrations {
+    for migration in schema.migrations.iter() {
         let digest = Sha256::of(migration.postgres.as_bytes()).to_string();
         let query = sqlx::query(APPLIED).bind(schema.name).bind(migration.number);
         if let Some(row) = query.fetch_optional(&mut *tx).await? {
@@ -145,6 +149,16 @@ pub(super) async fn postgres(link: &mut PgConnection, schema: &Schema) -> Result
 }
 
 impl Schema {
+    /// The schema as these migrations make it.
+    pub(super) fn as_of(&self, numbers: &[i64]) -> Result<Self, MigrationError> {
+        let known = |number: &i64| self.migrations.iter().any(|migration| migration.number == *number);
+        if let Some(number) = numbers.iter().find(|number| !known(number)) {
+            return Err(MigrationError::Newer { schema: self.name, number: *number });
+        }
+        let migrations = self.migrations.iter().filter(|migration| numbers.contains(&migration.number));
+        Ok(Self { name: self.name, migrations: migrations.copied().collect() })
+    }
+
     fn refuse_newer(&self, newest: i64) -> Result<(), MigrationError> {
         let known = self.migrations.last().map_or(0, |last| last.number);
         if newest > known {

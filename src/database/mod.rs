@@ -5,11 +5,13 @@
 
 pub mod audit;
 pub mod authorities;
+pub mod backups;
 mod bind;
 pub mod certificates;
 pub mod comparison;
 pub mod direct_uploads;
 pub mod documents;
+pub mod dump;
 pub mod entries;
 pub mod erasures;
 mod error;
@@ -55,6 +57,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 pub use bind::{Bind, Value};
+pub use dump::{LoadError, Loading, Sink};
 pub use error::DatabaseError;
 pub use migrate::MigrationError;
 pub use row::{FromColumn, Row};
@@ -70,6 +73,15 @@ pub struct Database {
     runtime: Handle,
 }
 
+/// The two databases of an installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The rows.
+    Main,
+    /// The wrapped keys.
+    Keystore,
+}
+
 enum Engine {
     Sqlite(sqlite::Sqlite),
     Postgres(postgres::Postgres),
@@ -80,6 +92,16 @@ impl Database {
     /// of the schema. Must be called on a tokio runtime that lives as long as the database.
     pub async fn open(url: &str) -> Result<Self, DatabaseError> {
         Self::open_with(url, &MAIN, sqlite::BUSY).await
+    }
+
+    /// Opens a database with these migrations and no others, to take rows in that were written from such a one. Opened
+    /// as usual afterwards, it gets the others.
+    pub async fn open_as_of(url: &str, which: Which, migrations: &[i64]) -> Result<Self, DatabaseError> {
+        let schema = match which {
+            Which::Main => &MAIN,
+            Which::Keystore => &KEYSTORE,
+        };
+        Self::open_with(url, &schema.as_of(migrations)?, sqlite::BUSY).await
     }
 
     /// As [`Self::open`], for the database of the wrapped keys.

@@ -84,6 +84,12 @@ impl Statement {
         self
     }
 
+    /// Binds the next placeholder to a value as it is stored.
+    pub(super) fn bind_value(mut self, value: Value) -> Self {
+        self.values.push(value);
+        self
+    }
+
     /// Runs it together with the next statement of the work, or at its end: for what has no answer worth waiting
     /// for. On SQLite this saves a change of threads, which costs more than the statement. If it fails, the next
     /// statement says so, or `write` itself does: the work is rolled back then.
@@ -179,6 +185,11 @@ impl Statement {
 impl Tx {
     pub(super) const fn new(link: Link) -> Self {
         Self { link, failure: None, deferred: Vec::new() }
+    }
+
+    /// Whether the engine is PostgreSQL: for the few questions that each is asked in its own way.
+    pub(super) const fn is_postgres(&self) -> bool {
+        matches!(self.link, Link::Postgres(_))
     }
 
     /// What was left for later does not run: its work is rolled back.

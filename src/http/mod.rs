@@ -30,6 +30,7 @@ mod uploads;
 mod verify;
 
 pub(crate) use digest::written as digest_header;
+pub(crate) use documents::erase::gone as erased_answer;
 pub use health::{NotReady, Probe, Probes};
 pub use metrics::Metrics;
 pub use openapi::Document;

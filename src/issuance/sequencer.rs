@@ -54,6 +54,15 @@ pub enum SequencerError {
         /// Leaves under the checkpoint in the database.
         database: u64,
     },
+    /// Nobody has said whether the log went further than the backup it was restored from.
+    #[error(
+        "the database was restored at {at} from a backup; whether the log had gone further is not known. Nothing will \
+         be signed until `stammbuch log resume` says so"
+    )]
+    Restored {
+        /// When.
+        at: Timestamp,
+    },
     /// Published and signed trees of the same log do not contain one another.
     #[error("two histories of one log at {size} leaves: the signed root is {expected}, the tiles give {got}")]
     TwoHistories {
@@ -114,10 +123,13 @@ impl Sequencing {
         let taken = self.database.write(move |tx| {
             Box::pin(async move {
                 let epoch = rows::take_lease(tx, owner, times, takeover).await?;
-                Ok::<_, DatabaseError>((epoch, rows::signed_head(tx).await?))
+                Ok::<_, DatabaseError>((epoch, rows::signed_head(tx).await?, rows::restored_at(tx).await?))
             })
         });
-        let (epoch, head) = taken.await?;
+        let (epoch, head, restored) = taken.await?;
+        if let Some(at) = restored {
+            return Err(SequencerError::Restored { at });
+        }
         let epoch = epoch.ok_or(SequencerError::NotOurs)?;
         let (tree, published) = self.reconcile(head).await?;
         let renew_at = self.clock.now() + RENEW;

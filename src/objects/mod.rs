@@ -29,4 +29,5 @@ pub use s3::{
     AccessKeys, Address, Enforced, ProbeError, Retention, RetentionMode, S3Store, SignedPut, Verdict,
 };
 pub use store::{Listed, ObjectStore, ObjectWriter, StoreError};
+pub(crate) use vault::path_of;
 pub use vault::{ObjectRef, OpenObject, ReadingBack, Sealed, SealingWriter, Vault, VaultError};

@@ -252,7 +252,7 @@ impl Vault {
 }
 
 /// `o/`, the id's first two hex digits, `/`, all of its digits.
-pub(super) fn path_of(object: ObjectId) -> Result<ObjectPath, StoreError> {
+pub(crate) fn path_of(object: ObjectId) -> Result<ObjectPath, StoreError> {
     let id = object.to_string();
     let name = format!("{FOLDER}/{}/{id}", id.get(..2).unwrap_or_default());
     let invalid = |e| StoreError::Io { doing: "name", path: id, source: std::io::Error::other(e) };

@@ -127,6 +127,33 @@ async fn erase(
     Ok(erasure)
 }
 
+/// Decides again what was decided before, in an installation that was restored from a backup of an earlier day: nobody
+/// reaches the document from the commit on, whatever holds it had then. `false`: there is nothing to erase.
+///
+/// # Errors
+/// The database's.
+pub async fn replay(tx: &mut Tx, erasure: Erasure, gone: StoredAnswer) -> Result<bool, DatabaseError> {
+    let (document, authority) = (erasure.document, erasure.authority);
+    tx.serialize_on(&format!("document {document}")).await?;
+    if erasures::find(tx, authority, document).await?.is_some() {
+        return Ok(false);
+    }
+    jobs::cancel(tx, authority, EXTRACT_JOB, &json!({ "document": document })).await?;
+    let Some(found) = documents::find(tx, authority, document).await? else { return Ok(false) };
+    let act = Act {
+        at: erasure.erased_at,
+        authority: Some(authority),
+        actor: erasure.erased_by.clone(),
+        role: "registrar".to_owned(),
+        action: "document.erased".to_owned(),
+        subject_kind: "document".to_owned(),
+        subject_id: document.to_string(),
+        request_id: None,
+        personal: None,
+    };
+    erase(tx, erasure, &found, act, &gone).await.map(|_| true)
+}
+
 /// Tells everybody who has to know of an erasure, in its transaction: the audit trail and the index. What is told to
 /// others outside (identifiers only) is written down here too.
 async fn announce(tx: &mut Tx, erasure: &Erasure, act: Act) -> Result<(), DatabaseError> {

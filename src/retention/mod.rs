@@ -21,7 +21,7 @@ use crate::domain::random::Random;
 use crate::events::Outbox;
 use crate::search::index::Reader;
 
-pub use erase::Grounds;
+pub use erase::{Grounds, replay};
 pub use finish::{EraseError, Eraser, Progress};
 pub use marks::{NotAReason, Reason};
 

@@ -93,6 +93,28 @@ impl Place {
         Self { folder: None, config, url: String::new(), databases: None }
     }
 
+    /// An empty folder with settings for the same authorities, signers and callers, on SQLite: to be restored into.
+    pub fn empty_like(other: &Self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: folder.path().join("data"), ..Config::default() };
+        config.listen = other.config.listen;
+        config.log.origin = other.config.log.origin.clone();
+        config.extractor = other.config.extractor.clone();
+        config.access = other.config.access.clone();
+        config.signing = other.config.signing.clone();
+        let here = |path: &mut PathBuf| *path = config.data_dir.join("keys").join(path.file_name().unwrap());
+        for signer in &mut config.signing.authorities {
+            here(&mut signer.key_file);
+            here(&mut signer.certificates_file);
+        }
+        for signer in &mut config.signing.registrars {
+            here(&mut signer.key_file);
+            here(&mut signer.certificates_file);
+        }
+        std::fs::write(folder.path().join("site.toml"), toml::to_string_pretty(&config).unwrap()).unwrap();
+        Self { folder: Some(folder), config, url: String::new(), databases: None }
+    }
+
     /// The settings.
     pub const fn config(&self) -> &Config {
         &self.config

@@ -23,14 +23,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The log as rows, files and key.
 #[derive(Clone, Copy)]
-pub(super) struct Logged<'l> {
+pub(in crate::cli) struct Logged<'l> {
     pub(super) database: &'l Database,
     pub(super) files: &'l LogFiles,
     pub(super) key: &'l VerifierKey,
 }
 
 impl<'l> Logged<'l> {
-    pub(super) const fn of(with: &'l Inspection) -> Self {
+    pub(in crate::cli) const fn of(with: &'l Inspection) -> Self {
         Self { database: &with.database, files: &with.log, key: &with.log_key }
     }
 }
@@ -170,6 +170,27 @@ impl Visit for Comparing<'_> {
 }
 
 impl Logged<'_> {
+    /// Why the database is not to be signed on, if this was the checkpoint that was published last.
+    pub(in crate::cli) async fn refuses(&self, note: &str) -> Result<Option<String>, CliError> {
+        let last = match self.open(note) {
+            Ok(last) => last,
+            Err(error) => return Ok(Some(format!("the last checkpoint: {error}"))),
+        };
+        let signed =
+            self.database.read(|tx| Box::pin(rows::signed_head(tx))).await.map_err(database_failed)?;
+        if last.size() > signed.size {
+            return Ok(Some(format!(
+                "the log had gone on to {} leaves, the database has {}: signed on from there it would have two \
+                 histories",
+                last.size(),
+                signed.size
+            )));
+        }
+        let roots = self.walk(&signed, last.size(), &mut Passing).await?;
+        let is_ours = roots.is_some_and(|roots| roots.published == Some(last.root()));
+        Ok((!is_ours).then(|| "the last checkpoint is of another tree than the database's leaves".to_owned()))
+    }
+
     fn open(&self, note: &str) -> Result<Checkpoint, crate::tlog::CheckpointError> {
         Checkpoint::open(note, std::slice::from_ref(self.key))
     }

@@ -20,7 +20,7 @@ struct Found {
 
 /// What was compared, and where it differs.
 #[derive(Debug, Default)]
-pub(super) struct Report {
+pub(in crate::cli) struct Report {
     compared: Vec<(&'static str, Option<u64>)>,
     notes: Vec<String>,
     found: BTreeMap<Rule, Found>,
@@ -48,7 +48,7 @@ impl Report {
     }
 
     /// Whether there is any difference.
-    pub(super) fn is_clean(&self) -> bool {
+    pub(in crate::cli) fn is_clean(&self) -> bool {
         self.found.is_empty()
     }
 
@@ -109,7 +109,7 @@ impl Report {
     }
 
     /// The report for people, line by line.
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(in crate::cli) fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for (rule, found) in &self.found {
             let ((part, name), remedy) = (rule.name(), rule.remedy());

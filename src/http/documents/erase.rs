@@ -90,7 +90,7 @@ impl Decision {
 }
 
 /// What a repeated upload of the erased document is answered.
-fn gone() -> StoredAnswer {
+pub(crate) fn gone() -> StoredAnswer {
     let problem = Kind::Erased.problem();
     StoredAnswer {
         status: Kind::Erased.status().as_u16(),
