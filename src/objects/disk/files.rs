@@ -54,7 +54,9 @@ impl Files {
 
     /// A new file with its bytes and its name, all of it as durable as the kernel made it so far.
     pub(super) fn create_unsynced(&self, path: &ObjectPath, pieces: &[Bytes]) -> Result<(), StoreError> {
-        let mut staged = self.stage(path)?;
+        let gone = |e: io::Error| StoreError::Io { doing: "begin", path: path.to_string(), source: e };
+        let folder = self.folders.open(path.split().0).map_err(gone)?;
+        let mut staged = self.staging.begin_in(&folder).map_err(gone)?;
         staged.write(pieces).map_err(|e| StoreError::of("write", path, e))?;
         self.name(staged, path).map(drop)
     }

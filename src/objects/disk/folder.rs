@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::IFlags;
+
 /// Open folders kept at most; those nobody uses are closed beyond it.
 const OPEN_MAX: usize = 512;
 
@@ -36,6 +38,7 @@ impl Folders {
         for segment in name.split('/').filter(|segment| !segment.is_empty()) {
             path.push(segment);
             match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) if path.parent() == Some(&*self.root) => spread(&path),
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
@@ -64,6 +67,17 @@ impl Folders {
             folder.found.store(true, Ordering::Release);
         }
         Ok(())
+    }
+}
+
+/// Lets the file system put the folders that will lie in this one far from each other (`chattr +T`), where it knows
+/// that: else all files of all of them share one group of inodes, in which each new one looks for a free one.
+fn spread(path: &Path) {
+    if let Ok(folder) = File::open(path)
+        && let Ok(flags) = rustix::fs::ioctl_getflags(&folder)
+    {
+        // A wish: a file system that does not know it puts them where it likes.
+        let _ = rustix::fs::ioctl_setflags(&folder, flags | IFlags::TOPDIR);
     }
 }
 

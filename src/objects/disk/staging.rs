@@ -3,6 +3,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, IoSlice, Write as _};
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub(super) struct Staging {
     /// Open and locked: its lock says that the process lives.
     own: File,
     next: AtomicU64,
+    /// Whether files can be made without a name and get one later: not every file system can, and it needs `/proc`.
+    nameless: bool,
 }
 
 impl Staging {
@@ -48,7 +51,9 @@ impl Staging {
         make(&path)?;
         let own = File::open(&path)?;
         rustix::fs::flock(&own, FlockOperation::LockExclusive)?;
-        let staging = Self { above, path, own, next: AtomicU64::new(0) };
+        let nameless = make_nameless(&own).and_then(|file| name_nameless(&file, &own, "tried")).is_ok();
+        let _ = rustix::fs::unlinkat(&own, "tried", AtFlags::empty());
+        let staging = Self { above, path, own, next: AtomicU64::new(0), nameless };
         Ok((staging, Abandoned { folders, _gate: gate }))
     }
 
@@ -61,7 +66,20 @@ impl Staging {
         let name = format!("{:x}", self.next.fetch_add(1, Ordering::Relaxed));
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let file = File::from(rustix::fs::openat(&self.own, &name, flags, Mode::RUSR | Mode::WUSR)?);
-        Ok(Staged { staging: Arc::clone(self), name, file, written: 0, hurried: 0, named: false })
+        Ok(self.staged(file, Some(name)))
+    }
+
+    /// A new, empty file for `folder`. It lies there from the beginning, if it can: a file system keeps the files of a
+    /// folder together, and one that many files are made in and leave again looks long for a place for the next.
+    pub(super) fn begin_in(self: &Arc<Self>, folder: &Folder) -> io::Result<Staged> {
+        match self.nameless.then(|| make_nameless(folder)) {
+            Some(Ok(file)) => Ok(self.staged(file, None)),
+            _ => self.begin(),
+        }
+    }
+
+    fn staged(self: &Arc<Self>, file: File, name: Option<String>) -> Staged {
+        Staged { staging: Arc::clone(self), name, file, written: 0, hurried: 0, named: false }
     }
 
     /// A file to lock for the time of a replacement; shared by all processes that use the store.
@@ -108,10 +126,21 @@ fn abandoned(above: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+fn make_nameless(folder: impl AsFd) -> Result<File, Errno> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, ".", flags, Mode::RUSR | Mode::WUSR).map(File::from)
+}
+
+fn name_nameless(file: &File, folder: impl AsFd, name: &str) -> Result<(), Errno> {
+    let open = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(rustix::fs::CWD, open, folder, name, AtFlags::SYMLINK_FOLLOW)
+}
+
 /// A file without a name in the store. Dropped before it has one, it is removed.
 pub(super) struct Staged {
     staging: Arc<Staging>,
-    name: String,
+    /// In the staging folder; none: it has no name anywhere, and is gone when it is closed.
+    name: Option<String>,
     file: File,
     written: u64,
     /// As far as it was handed out to be synced.
@@ -144,8 +173,9 @@ impl Staged {
 
     /// Gives the file its name; an existing one is refused ("already exists") and keeps its bytes.
     pub(super) fn name_new(mut self, folder: &Folder, name: &str) -> io::Result<()> {
+        let Some(staged) = &self.name else { return Ok(name_nameless(&self.file, folder, name)?) };
         let staging = &self.staging.own;
-        match rustix::fs::renameat_with(staging, &self.name, folder, name, RenameFlags::NOREPLACE) {
+        match rustix::fs::renameat_with(staging, staged, folder, name, RenameFlags::NOREPLACE) {
             Ok(()) => {
                 self.named = true;
                 Ok(())
@@ -153,7 +183,7 @@ impl Staged {
             // A file system without this kind of rename: a link refuses an existing name too. The staged name is
             // removed by `drop`.
             Err(Errno::INVAL | Errno::NOSYS) => {
-                Ok(rustix::fs::linkat(staging, &self.name, folder, name, AtFlags::empty())?)
+                Ok(rustix::fs::linkat(staging, staged, folder, name, AtFlags::empty())?)
             }
             Err(error) => Err(error.into()),
         }
@@ -161,7 +191,8 @@ impl Staged {
 
     /// Gives the file its name in place of the one that has it.
     pub(super) fn name_over(mut self, folder: &Folder, name: &str) -> io::Result<()> {
-        rustix::fs::renameat(&self.staging.own, &self.name, folder, name)?;
+        let staged = self.name.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        rustix::fs::renameat(&self.staging.own, staged, folder, name)?;
         self.named = true;
         Ok(())
     }
@@ -169,8 +200,8 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.named {
-            let _ = rustix::fs::unlinkat(&self.staging.own, &self.name, AtFlags::empty());
+        if let Some(name) = self.name.as_ref().filter(|_| !self.named) {
+            let _ = rustix::fs::unlinkat(&self.staging.own, name, AtFlags::empty());
         }
     }
 }

@@ -59,6 +59,29 @@ async fn a_name_that_is_refused_leaves_no_staged_file() {
     assert_eq!(staged(root.path()), Vec::<PathBuf>::new());
 }
 
+#[test]
+fn a_small_object_gets_its_name_with_all_of_its_bytes_or_not_at_all() {
+    let root = tempfile::tempdir().unwrap();
+    let (staging, _) = Staging::open(root.path()).unwrap();
+    let (staging, folders) = (Arc::new(staging), Folders::new(root.path()));
+    let folder = folders.open("o/ab").unwrap();
+    let write = |bytes: &'static [u8]| {
+        let mut begun = staging.begin_in(&folder).unwrap();
+        begun.write(&[Bytes::from_static(bytes)]).unwrap();
+        begun
+    };
+    let there = || fs::read_dir(root.path().join("o/ab")).unwrap().count();
+    drop(write(b"dropped"));
+    let first = write(b"whole");
+    assert_eq!(there(), 0);
+    first.name_new(&folder, "c").unwrap();
+    let refused = write(b"other").name_new(&folder, "c").unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+    let about = fs::metadata(root.path().join("o/ab/c")).unwrap();
+    assert_eq!((there(), about.len(), about.permissions().mode() & 0o777), (1, 5, 0o600));
+    assert_eq!(staged(root.path()), Vec::<PathBuf>::new());
+}
+
 #[tokio::test]
 async fn a_start_removes_what_the_dead_left_and_nothing_of_the_living() {
     let root = tempfile::tempdir().unwrap();
