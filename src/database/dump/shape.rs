@@ -145,7 +145,8 @@ pub(super) async fn sequences(tx: &mut Tx, tables: &[Table]) -> Result<Vec<(Stri
     if !tx.is_postgres() {
         let there = sql("SELECT name FROM sqlite_master WHERE name = 'sqlite_sequence'").optional(tx).await?;
         if there.is_some() {
-            let rows = sql("SELECT name, seq FROM sqlite_sequence ORDER BY name").all(tx).await?;
+            let rows =
+                sql("SELECT name, seq FROM sqlite_sequence WHERE seq > 0 ORDER BY name").all(tx).await?;
             let read = |row: &Row| Ok((row.text("name")?, row.i64("seq")?));
             return rows.iter().map(read).collect();
         }
@@ -156,9 +157,12 @@ pub(super) async fn sequences(tx: &mut Tx, tables: &[Table]) -> Result<Vec<(Stri
             let last = sql("SELECT CAST(COALESCE(pg_sequence_last_value(
                               CAST(pg_get_serial_sequence($1, $2) AS regclass)), 0) AS BIGINT) AS last");
             let last = last.bind(&table.name).bind(column).one(tx).await?.i64("last")?;
-            found.push((table.name.clone(), last));
+            if last > 0 {
+                found.push((table.name.clone(), last));
+            }
         }
     }
+    found.sort();
     Ok(found)
 }
 
