@@ -145,6 +145,8 @@ pub struct AuthoritySigner {
     pub key_file: PathBuf,
     /// PEM of the chain, the signer's own certificate first.
     pub certificates_file: PathBuf,
+    /// File with the passphrase that deciphers the key, if it is enciphered.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// A named registrar's signature.
@@ -159,6 +161,8 @@ pub struct RegistrarSigner {
     pub key_file: PathBuf,
     /// PEM of the chain, the signer's own certificate first.
     pub certificates_file: PathBuf,
+    /// File with the passphrase that deciphers the key, if it is enciphered.
+    pub passphrase_file: Option<PathBuf>,
 }
 
 /// Who may call.

@@ -6,7 +6,8 @@ use stammbuch::domain::random::SeededRandom;
 use stammbuch::issuance::compose;
 use stammbuch::issuance::request::CertificateRequest;
 use stammbuch::pdf::stationery::Stationery;
-use stammbuch::seal::demo_ca::{self, DemoCa, Identity, Names};
+use stammbuch::seal::demo_ca::{self, DemoCa, Identity, Names, NewKey};
+use stammbuch::seal::key::FileKey;
 use stammbuch::seal::signer::{FileSigner, Signer};
 use stammbuch::seal::{self, Prepared, Profile, Statement};
 use stammbuch::tlog::{Checkpoint, Leaf, LeafKind, LogSigner, Proof, Salt, Tree, VerifierKey};
@@ -55,8 +56,13 @@ impl Office {
 
     /// An office whose certificates are valid from then on.
     pub fn open_from(authority: &str, not_before: Timestamp) -> Self {
+        Self::open_with(authority, &FileKey::generate_p256, not_before)
+    }
+
+    /// An office whose keys are made by `new_key`.
+    pub fn open_with(authority: &str, new_key: NewKey<'_>, not_before: Timestamp) -> Self {
         let names = Names { authority, given: "Erika", family: "Beispiel" };
-        let ca = demo_ca::make(names, not_before, &SeededRandom::new(1)).unwrap();
+        let ca = demo_ca::make_with(names, new_key, not_before, &SeededRandom::new(1)).unwrap();
         let mut trust = Trust::default();
         trust.add_pem(ca.ca.as_bytes()).unwrap();
         let log = LogSigner::generate("log.stammbuch.example", &SeededRandom::new(2)).unwrap().0;
@@ -82,7 +88,8 @@ impl Office {
     pub fn prepared_at(&self, row: &CertificateRequest, signing_time: &str) -> Prepared {
         let statement =
             Statement { signing_time: at(signing_time), name: "Erika Beispiel", reason: &row.title };
-        seal::prepare(&self.composed(row), Profile::P256V1, &statement).unwrap()
+        let profile = Profile::of(self.registrar.scheme());
+        seal::prepare(&self.composed(row), profile, &statement).unwrap()
     }
 
     /// The proof that the seal with this digest is in the log, among others.

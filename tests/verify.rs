@@ -3,7 +3,9 @@
 mod attacks;
 mod command;
 mod damage;
+mod kinds_of_keys;
 mod public;
+mod timestamps;
 
 use stammbuch::verify::Scope;
 use stammbuch::verify::problem::{Indication, SubIndication};

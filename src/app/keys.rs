@@ -6,12 +6,15 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use der::zeroize::Zeroizing;
+
 use crate::config::Config;
 use crate::database::keystore::Keystore;
 use crate::domain::random::Random;
 use crate::issuance::signing::{OpenedSigners, SignedBy};
 use crate::objects::{KeyError, Keyring, MasterKeyError, MasterKeys};
-use crate::seal::signer::{FileSigner, SignerError};
+use crate::seal::key::FileKey;
+use crate::seal::signer::{FileSigner, MeantFor, SignerError};
 use crate::tlog::{BadKey, LogSigner};
 
 /// Why a key cannot be used.
@@ -119,24 +122,35 @@ pub(super) fn read_log(config: &Config) -> Result<LogSigner, KeyFileError> {
 pub(super) fn signers(config: &Config) -> Result<OpenedSigners, KeyFileError> {
     let mut opened = OpenedSigners::default();
     for seal in &config.signing.authorities {
-        let signer = open(config, &seal.key_file, &seal.certificates_file)?;
+        let passphrase = seal.passphrase_file.as_deref();
+        let signer = open(config, &seal.key_file, passphrase, &seal.certificates_file)?;
         opened = opened.with(seal.authority, SignedBy::Authority, Arc::new(signer));
     }
     for registrar in &config.signing.registrars {
-        let signer = open(config, &registrar.key_file, &registrar.certificates_file)?;
+        let passphrase = registrar.passphrase_file.as_deref();
+        let signer = open(config, &registrar.key_file, passphrase, &registrar.certificates_file)?;
         let by = SignedBy::Registrar(registrar.person.clone());
         opened = opened.with(registrar.authority, by, Arc::new(signer));
     }
     Ok(opened)
 }
 
-fn open(config: &Config, key: &Path, certificates: &Path) -> Result<FileSigner, KeyFileError> {
+fn open(
+    config: &Config,
+    key: &Path,
+    passphrase: Option<&Path>,
+    certificates: &Path,
+) -> Result<FileSigner, KeyFileError> {
     let read = |path: &Path| {
         let path = config.path(path);
-        fs::read_to_string(&path).map_err(|source| KeyFileError::File { path, source })
+        fs::read_to_string(&path).map(Zeroizing::new).map_err(|source| KeyFileError::File { path, source })
     };
     let (key_text, certificates) = (read(key)?, read(certificates)?);
-    FileSigner::from_pem(&key_text, &certificates)
+    let passphrase = passphrase.map(read).transpose()?;
+    // An editor ends the line; a passphrase that ends with one is not to be had.
+    let passphrase = passphrase.as_ref().map(|text| text.trim_end_matches(['\r', '\n']).as_bytes());
+    FileKey::from_pem(&key_text, passphrase)
+        .and_then(|opened| FileSigner::new(opened, &certificates, MeantFor::Documents))
         .map_err(|source| KeyFileError::Signer { path: config.path(key), source })
 }
 
@@ -194,6 +208,7 @@ mod tests {
             authority: crate::domain::ids::AuthorityId::from_bytes([1; 16]),
             key_file: "keys/no.pem".into(),
             certificates_file: "keys/no.pem".into(),
+            passphrase_file: None,
         });
         let error = signers(&config).map(drop).unwrap_err();
         assert!(error.to_string().ends_with("keys/no.pem"), "{error}");

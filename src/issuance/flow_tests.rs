@@ -37,8 +37,13 @@ impl Office {
                 let journal_no = journal::append(tx, &item).await? as u64;
                 let request = CertificateRequest { number, journal_number: journal_no, ..geburtsurkunde() };
                 let signer = SignedBy::of(Medium::Paper, "Erika Beispiel");
-                let statement =
-                    SigningStatement::new(signer, "Standesamt Musterstadt", "Geburtsurkunde", at());
+                let statement = SigningStatement::new(
+                    signer,
+                    "Standesamt Musterstadt",
+                    "Geburtsurkunde",
+                    seal::Profile::P256V1,
+                    at(),
+                );
                 let fixed = Fixed {
                     id,
                     authority,

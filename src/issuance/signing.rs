@@ -53,13 +53,19 @@ pub struct SigningStatement {
 }
 
 impl SigningStatement {
-    /// The statement for a certificate with `title` that `authority` issues.
-    pub fn new(signed_by: SignedBy, authority: &str, title: &str, signing_time: Timestamp) -> Self {
+    /// The statement for a certificate with `title` that `authority` issues, sealed after `profile`.
+    pub fn new(
+        signed_by: SignedBy,
+        authority: &str,
+        title: &str,
+        profile: Profile,
+        signing_time: Timestamp,
+    ) -> Self {
         let name = match &signed_by {
             SignedBy::Authority => authority.to_owned(),
             SignedBy::Registrar(person) => person.clone(),
         };
-        Self { format: 1, signed_by, name, reason: title.to_owned(), profile: Profile::P256V1, signing_time }
+        Self { format: 1, signed_by, name, reason: title.to_owned(), profile, signing_time }
     }
 
     /// As the seal wants it.

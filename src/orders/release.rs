@@ -22,6 +22,7 @@ use crate::issuance::compose::rehearse;
 use crate::issuance::flow::{IssueError, Issued};
 use crate::issuance::signing::{SignedBy, SigningStatement};
 use crate::register::rules::Entitlement;
+use crate::seal::Profile;
 use crate::tlog::Salt;
 
 /// How many places in the status list are tried.
@@ -55,6 +56,8 @@ struct Fixing {
     sent: Option<SentAs>,
     asked: Asked,
     by_demo_key: bool,
+    /// None: nobody here can sign it.
+    profile: Option<Profile>,
     draws: Draws,
     at: Timestamp,
     settings: IssueSettings,
@@ -151,7 +154,8 @@ impl Orders {
         let signed_by = SignedBy::of(order.medium, &by.person);
         let signer = self.issuance.signers.signer(order.authority, &signed_by);
         let fixing = Fixing {
-            by_demo_key: signer.is_some_and(|signer| signer.chain().is_specimen()),
+            by_demo_key: signer.as_ref().is_some_and(|signer| signer.chain().is_specimen()),
+            profile: signer.map(|signer| Profile::of(signer.scheme())),
             by: by.clone(),
             order,
             sent,
@@ -254,7 +258,8 @@ async fn fix_certificate(tx: &mut Tx, fixing: &Fixing, matter: &Matter) -> Resul
     let journal_no = u64::try_from(journal::append(tx, &item).await?).unwrap_or_default();
     let request = matter.fill(&fixing.asked, &printed(fixing, journal_no), &fixing.settings)?;
     let signer = SignedBy::of(order.medium, &fixing.by.person);
-    let statement = SigningStatement::new(signer, &matter.authority, &request.title, at);
+    let profile = fixing.profile.ok_or(OrderError::NoKey)?;
+    let statement = SigningStatement::new(signer, &matter.authority, &request.title, profile, at);
     let fixed = Fixed {
         id,
         authority: order.authority,

@@ -1,6 +1,9 @@
-//! The appender: adds a revision with a certification signature to a PDF, as an incremental update
-//! (ISO 32000-1, 7.5.6, 12.8) that leaves every earlier byte as it is. Pure: same input, same bytes.
+//! The appender: adds a revision with a certification signature to a PDF (and, in `timestamp`, later ones), as an
+//! incremental update (ISO 32000-1, 7.5.6, 12.8) that leaves every earlier byte as it is. Pure: same input, same bytes.
 //! Knows nothing of keys or CMS: it leaves a hole of fixed size and says what the signature covers.
+
+pub mod timestamp;
+mod update;
 
 use std::ops::Range;
 
@@ -10,9 +13,10 @@ use sha2::Digest as _;
 use super::raw::{Dict, RawError, Reference, Value};
 use super::revisions::{Revisions, StructureError};
 use crate::domain::digest::Sha256;
+use update::Update;
 
-/// Digits of each number in `/ByteRange`: the width is fixed, so that filling it in moves nothing.
-const RANGE_DIGITS: usize = 10;
+/// One revision adds fewer objects than this.
+const NEW_MAX: u32 = 4096;
 /// Levels of the page tree that are followed to the first page.
 const PAGE_TREE_DEPTH: usize = 32;
 /// Place of the signature's widget: outside every crop box and of no extent. Such a widget needs neither an
@@ -91,9 +95,14 @@ impl Prepared {
     /// SHA-256 over what `/ByteRange` covers: everything but the hole with its brackets.
     pub fn byte_range_digest(&self) -> Sha256 {
         let mut hash = sha2::Sha256::new();
-        hash.update(self.bytes.get(..self.hole.start).unwrap_or_default());
-        hash.update(self.bytes.get(self.hole.end..).unwrap_or_default());
+        self.covered().iter().for_each(|part| hash.update(part));
         Sha256::from_bytes(hash.finalize().into())
+    }
+
+    /// What `/ByteRange` covers: the bytes before and after the hole with its brackets.
+    pub fn covered(&self) -> [&[u8]; 2] {
+        let part = |range: Range<usize>| self.bytes.get(range).unwrap_or_default();
+        [part(0..self.hole.start), part(self.hole.end..self.bytes.len())]
     }
 
     /// Where the hole stands, `<` and `>` included.
@@ -137,9 +146,7 @@ pub fn certify(file: &[u8], certification: &Certification<'_>) -> Result<Prepare
         }
     }
     let (page, page_dict) = first_page(&revisions, &catalog)?;
-    let size = trailer.get("Size").and_then(|v| v.as_number()).and_then(|n| u32::try_from(n).ok());
-    let size =
-        size.filter(|s| *s < u32::MAX - 2).ok_or(AppendError::Lacks { place: "trailer", key: "Size" })?;
+    let size = next_number(trailer)?;
     let (signature, field) = (size, size + 1);
 
     let mut update = Update::new(&revisions, certification.room);
@@ -148,9 +155,15 @@ pub fn certify(file: &[u8], certification: &Certification<'_>) -> Result<Prepare
     update.object(root, &catalog.with(&[("AcroForm", acro_form), ("Perms", perms)]));
     let annotations = annotations_with(&revisions, &page_dict, field)?;
     update.object(page, &page_dict.with(&[("Annots", annotations), ("Tabs", "/S".to_owned())]));
-    update.object(new(field), &widget(certification, signature, page));
-    let slots = update.signature(new(signature), certification);
+    update.object(new(field), &widget("Siegel", certification.field_label, signature, page));
+    let slots = update.signature(new(signature), &head(certification), certification.room);
     update.finish(size + 2, &slots)
+}
+
+/// The first number that no object has.
+fn next_number(trailer: &Dict<'_>) -> Result<u32, AppendError> {
+    let size = trailer.get("Size").and_then(|v| v.as_number()).and_then(|n| u32::try_from(n).ok());
+    size.filter(|s| *s < u32::MAX - NEW_MAX).ok_or(AppendError::Lacks { place: "trailer", key: "Size" })
 }
 
 const fn new(number: u32) -> Reference {
@@ -187,11 +200,23 @@ fn annotations_with(revisions: &Revisions<'_>, page: &Dict<'_>, field: u32) -> R
     Ok(format!("{list}{field} 0 R]"))
 }
 
-fn widget(certification: &Certification<'_>, signature: u32, page: Reference) -> Vec<u8> {
-    let label = text_string(certification.field_label);
+/// The signature dictionary up to its byte range (12.8.1, table 252).
+fn head(certification: &Certification<'_>) -> String {
+    format!(
+        "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:{})/Name{}/Reason{}\
+         /Reference[<</Type/SigRef/TransformMethod/DocMDP/TransformParams<</Type/TransformParams/P 1/V/1.2>>>>]",
+        certification.signing_time.strftime("%Y%m%d%H%M%SZ"),
+        text_string(certification.name),
+        text_string(certification.reason),
+    )
+}
+
+/// A field for a signature, and its widget in one (12.7.4.5), that shows nothing.
+fn widget(name: &str, label: &str, signature: u32, page: Reference) -> Vec<u8> {
+    let (name, label) = (text_string(name), text_string(label));
     let page = format!("{} {} R", page.number, page.generation);
     format!(
-        "<</Type/Annot/Subtype/Widget/FT/Sig/T(Siegel)/TU{label}/V {signature} 0 R/F {FLAGS}/Rect{OFF_PAGE}/P {page}>>"
+        "<</Type/Annot/Subtype/Widget/FT/Sig/T{name}/TU{label}/V {signature} 0 R/F {FLAGS}/Rect{OFF_PAGE}/P {page}>>"
     )
     .into_bytes()
 }
@@ -206,111 +231,12 @@ fn text_string(text: &str) -> String {
     format!("<feff{units}>")
 }
 
-/// Places that are filled in once the length is known.
-struct Slots {
-    byte_range: usize,
-    hole: Range<usize>,
-}
-
-/// The file with the objects of the new revision that were written so far.
-struct Update<'r, 'a> {
-    revisions: &'r Revisions<'a>,
-    bytes: Vec<u8>,
-    written: Vec<(Reference, usize)>,
-}
-
-impl<'r, 'a> Update<'r, 'a> {
-    fn new(revisions: &'r Revisions<'a>, room: usize) -> Self {
-        let file = revisions.file();
-        let mut bytes = Vec::with_capacity(file.len() + 2 * room + 4096);
-        bytes.extend_from_slice(file);
-        // krilla ends without a line end; PDF/A-3, 6.1.3 wants the next object on a line of its own.
-        if bytes.last() != Some(&b'\n') {
-            bytes.push(b'\n');
-        }
-        Self { revisions, bytes, written: Vec::with_capacity(4) }
-    }
-
-    fn begin(&mut self, reference: Reference) {
-        self.written.push((reference, self.bytes.len()));
-        let head = format!("{} {} obj\n", reference.number, reference.generation);
-        self.bytes.extend_from_slice(head.as_bytes());
-    }
-
-    fn object(&mut self, reference: Reference, body: &[u8]) {
-        self.begin(reference);
-        self.bytes.extend_from_slice(body);
-        self.bytes.extend_from_slice(b"\nendobj\n");
-    }
-
-    fn signature(&mut self, reference: Reference, certification: &Certification<'_>) -> Slots {
-        self.begin(reference);
-        let head = format!(
-            "<</Type/Sig/Filter/Adobe.PPKLite/SubFilter/ETSI.CAdES.detached/M(D:{})/Name{}/Reason{}\
-             /Reference[<</Type/SigRef/TransformMethod/DocMDP/TransformParams<</Type/TransformParams/P 1/V/1.2>>>>]\
-             /ByteRange",
-            certification.signing_time.strftime("%Y%m%d%H%M%SZ"),
-            text_string(certification.name),
-            text_string(certification.reason),
-        );
-        self.bytes.extend_from_slice(head.as_bytes());
-        let byte_range = self.bytes.len();
-        self.bytes.resize(byte_range + 3 * RANGE_DIGITS + 6, b' ');
-        self.bytes.extend_from_slice(b"/Contents");
-        let start = self.bytes.len();
-        self.bytes.push(b'<');
-        self.bytes.resize(start + 1 + 2 * certification.room, b'0');
-        self.bytes.push(b'>');
-        let hole = start..self.bytes.len();
-        self.bytes.extend_from_slice(b">>\nendobj\n");
-        Slots { byte_range, hole }
-    }
-
-    /// Writes table and trailer, then the byte range.
-    fn finish(mut self, size: u32, slots: &Slots) -> Result<Prepared, AppendError> {
-        let table_at = self.bytes.len();
-        self.table();
-        self.trailer(size, table_at)?;
-        let bytes = self.bytes.len();
-        let widest = 10usize.pow(9);
-        let Slots { byte_range, hole } = slots;
-        let range = format!("[0 {:010} {:010} {:010}]", hole.start, hole.end, bytes - hole.end);
-        match self.bytes.get_mut(*byte_range..byte_range + range.len()) {
-            Some(place) if bytes < widest => place.copy_from_slice(range.as_bytes()),
-            _ => return Err(AppendError::TooLong { bytes }),
-        }
-        Ok(Prepared { bytes: self.bytes, hole: hole.clone() })
-    }
-
-    fn table(&mut self) {
-        self.written.sort_unstable_by_key(|(reference, _)| reference.number);
-        let mut text = String::from("xref\n");
-        for run in self.written.chunk_by(|(a, _), (b, _)| a.number + 1 == b.number) {
-            let first = run.first().map_or(0, |(reference, _)| reference.number);
-            text.push_str(&format!("{first} {}\n", run.len()));
-            for (reference, at) in run {
-                text.push_str(&format!("{at:010} {:05} n\r\n", reference.generation));
-            }
-        }
-        self.bytes.extend_from_slice(text.as_bytes());
-    }
-
-    fn trailer(&mut self, size: u32, table_at: usize) -> Result<(), AppendError> {
-        let before = self.revisions.list().first().ok_or(StructureError::NoEnd)?;
-        let changes = [("Size", size.to_string()), ("Prev", before.table_at.to_string())];
-        self.bytes.extend_from_slice(b"trailer\n");
-        self.bytes.extend_from_slice(&before.trailer.with(&changes));
-        self.bytes.extend_from_slice(format!("\nstartxref\n{table_at}\n%%EOF\n").as_bytes());
-        Ok(())
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::revisions::tests::tiny_pdf;
     use super::*;
 
-    fn certification() -> Certification<'static> {
+    pub(super) fn certification() -> Certification<'static> {
         Certification {
             signing_time: "2026-11-24T07:45:00.9Z".parse().unwrap(),
             name: "Žofie (Müller)",

@@ -5,12 +5,13 @@
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use jiff::Timestamp;
-use ring::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
+use ring::signature::UnparsedPublicKey;
 use spki::AlgorithmIdentifierOwned;
 use x509_cert::certificate::Version;
-use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, KeyUsage};
+use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage};
 use x509_cert::time::Time;
 
+use super::algorithms::verification;
 use super::oids;
 
 const PEM_BEGIN: &str = "-----BEGIN CERTIFICATE-----";
@@ -47,6 +48,8 @@ pub struct Certificate {
     not_before: Timestamp,
     not_after: Timestamp,
     key_usage: Option<KeyUsage>,
+    /// What the key is limited to, and whether that is critical.
+    purposes: Option<(bool, Vec<ObjectIdentifier>)>,
     basic_constraints: Option<BasicConstraints>,
 }
 
@@ -90,9 +93,11 @@ impl Certificate {
             }
         }
         let key_usage = tbs.get::<KeyUsage>().map_err(|_| unreadable::<KeyUsage>())?.map(|(_, usage)| usage);
+        let purposes = tbs.get::<ExtendedKeyUsage>().map_err(|_| unreadable::<ExtendedKeyUsage>())?;
+        let purposes = purposes.map(|(critical, list)| (critical, list.0));
         let basic = tbs.get::<BasicConstraints>().map_err(|_| unreadable::<BasicConstraints>())?;
         let basic_constraints = basic.map(|(_, constraints)| constraints);
-        Ok(Self { der: der.to_vec(), not_before, not_after, key_usage, basic_constraints, parsed })
+        Ok(Self { der: der.to_vec(), not_before, not_after, key_usage, purposes, basic_constraints, parsed })
     }
 
     /// Reads all certificates of a PEM text, in their order.
@@ -144,8 +149,21 @@ impl Certificate {
         self.not_before <= at && at <= self.not_after
     }
 
-    /// May it sign documents: nonRepudiation or digitalSignature, and no CA?
+    /// May it sign documents: nonRepudiation or digitalSignature, no CA, and not for timestamps or OCSP only?
     pub fn may_sign_documents(&self) -> bool {
+        let special = [oids::KEY_PURPOSE_TIMESTAMPING, oids::KEY_PURPOSE_OCSP];
+        let limited =
+            self.purposes.as_ref().is_some_and(|(_, list)| list.iter().all(|one| special.contains(one)));
+        self.may_sign() && !limited
+    }
+
+    /// May it sign timestamps: a critical extended key usage that names nothing else (RFC 3161, 2.3)?
+    pub fn may_sign_timestamps(&self) -> bool {
+        let only = (true, vec![oids::KEY_PURPOSE_TIMESTAMPING]);
+        self.may_sign() && self.purposes.as_ref() == Some(&only)
+    }
+
+    fn may_sign(&self) -> bool {
         let usage = self.key_usage.as_ref();
         usage.is_some_and(|u| u.non_repudiation() || u.digital_signature()) && !self.is_ca()
     }
@@ -224,34 +242,4 @@ impl Certificate {
 
 fn unreadable<T: const_oid::AssociatedOid>() -> CertificateError {
     CertificateError::Extension(T::OID)
-}
-
-/// ring's algorithm for a key and a signature algorithm; SHA-1, short RSA keys and odd parameters have none.
-fn verification(
-    key: &AlgorithmIdentifierOwned,
-    algorithm: &AlgorithmIdentifierOwned,
-) -> Option<&'static dyn VerificationAlgorithm> {
-    let parameters = algorithm.parameters.as_ref();
-    if key.oid == oids::RSA_ENCRYPTION {
-        if !parameters.is_none_or(der::Any::is_null) {
-            return None;
-        }
-        return match algorithm.oid {
-            oids::RSA_SHA_256 => Some(&signature::RSA_PKCS1_2048_8192_SHA256),
-            oids::RSA_SHA_384 => Some(&signature::RSA_PKCS1_2048_8192_SHA384),
-            oids::RSA_SHA_512 => Some(&signature::RSA_PKCS1_2048_8192_SHA512),
-            _ => None,
-        };
-    }
-    if key.oid != oids::EC_PUBLIC_KEY || parameters.is_some() {
-        return None;
-    }
-    let curve: ObjectIdentifier = key.parameters.as_ref()?.decode_as().ok()?;
-    match (curve, algorithm.oid) {
-        (oids::P_256, oids::ECDSA_SHA_256) => Some(&signature::ECDSA_P256_SHA256_ASN1),
-        (oids::P_256, oids::ECDSA_SHA_384) => Some(&signature::ECDSA_P256_SHA384_ASN1),
-        (oids::P_384, oids::ECDSA_SHA_256) => Some(&signature::ECDSA_P384_SHA256_ASN1),
-        (oids::P_384, oids::ECDSA_SHA_384) => Some(&signature::ECDSA_P384_SHA384_ASN1),
-        _ => None,
-    }
 }

@@ -10,21 +10,16 @@ use cms::signed_data::{
 use const_oid::ObjectIdentifier;
 use der::asn1::{OctetString, SetOfVec};
 use der::{Any, Decode, Encode};
-use spki::AlgorithmIdentifierOwned;
 use x509_cert::attr::Attribute;
 
 use super::SealError;
+use super::algorithms::Digest;
 use super::certificate::Certificate;
 use super::oids;
 use super::signer::{Chain, Signer};
 use crate::domain::digest::Sha256;
 
-/// SHA-256 without parameters (RFC 5754, 2).
-pub(crate) const fn sha_256() -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned { oid: oids::SHA_256, parameters: None }
-}
-
-fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SealError> {
+pub(super) fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SealError> {
     Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
 }
 
@@ -41,29 +36,34 @@ pub(crate) fn signing_certificate_v2(certificate: &Certificate) -> Vec<u8> {
 pub(crate) struct Said {
     /// The signature value.
     pub(crate) signature_value: Vec<u8>,
+    /// Its digest algorithm.
+    pub(crate) digest: Digest,
     /// The message digest that the signed attributes hold.
     pub(crate) message_digest: Vec<u8>,
 }
 
-/// Signs the byte range's digest; gives the whole `ContentInfo` in DER, without unsigned attributes.
-pub(crate) fn sign(digest: &Sha256, signer: &dyn Signer) -> Result<(Vec<u8>, Said), SealError> {
+/// Signs the byte range's digest, made by the signer's digest algorithm; gives the whole `ContentInfo` in DER,
+/// without unsigned attributes.
+pub(crate) fn sign(digest: &[u8], signer: &dyn Signer) -> Result<(Vec<u8>, Said), SealError> {
     let chain = signer.chain();
     let own = chain.own()?;
     let signed = SetOfVec::try_from(vec![
         attribute(oids::CONTENT_TYPE, Any::encode_from(&oids::DATA)?)?,
-        attribute(oids::MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest.as_bytes().as_slice())?)?)?,
+        attribute(oids::MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest)?)?)?,
         attribute(oids::SIGNING_CERTIFICATE_V2, Any::from_der(&signing_certificate_v2(own))?)?,
     ])?;
     let signature = signer.sign(&signed.to_der()?)?;
-    let said = Said { signature_value: signature.clone(), message_digest: digest.as_bytes().to_vec() };
+    let algorithm = signer.scheme().digest();
+    let said =
+        Said { signature_value: signature.clone(), digest: algorithm, message_digest: digest.to_vec() };
     let tbs = &own.parsed().tbs_certificate;
     let sid = IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
     let info = SignerInfo {
         version: CmsVersion::V1,
         sid: SignerIdentifier::IssuerAndSerialNumber(sid),
-        digest_alg: sha_256(),
+        digest_alg: algorithm.identifier(),
         signed_attrs: Some(signed),
-        signature_algorithm: signer.algorithm(),
+        signature_algorithm: signer.scheme().identifier()?,
         signature: OctetString::new(signature)?,
         unsigned_attrs: None,
     };
@@ -75,7 +75,7 @@ fn signed_data(info: SignerInfo, chain: &Chain) -> Result<SignedData, SealError>
     let choices: Vec<_> = certificates.map(|c| CertificateChoices::Certificate(c.parsed().clone())).collect();
     Ok(SignedData {
         version: CmsVersion::V1,
-        digest_algorithms: SetOfVec::try_from(vec![sha_256()])?,
+        digest_algorithms: SetOfVec::try_from(vec![info.digest_alg.clone()])?,
         encap_content_info: EncapsulatedContentInfo { econtent_type: oids::DATA, econtent: None },
         certificates: Some(CertificateSet(SetOfVec::try_from(choices)?)),
         crls: None,
@@ -101,14 +101,29 @@ pub(crate) fn said(cms: &[u8]) -> Result<Said, SealError> {
     let attributes = info.signed_attrs.ok_or(SealError::NoSignerInfo)?;
     let found = attributes.iter().find(|a| a.oid == oids::MESSAGE_DIGEST);
     let value = found.and_then(|a| a.values.iter().next()).ok_or(SealError::NoSignerInfo)?;
-    Ok(Said { signature_value, message_digest: value.value().to_vec() })
+    let digest = Digest::named_by(&info.digest_alg);
+    let digest = digest.ok_or_else(|| SealError::Encoding(format!("digest {}", info.digest_alg.oid)))?;
+    Ok(Said { signature_value, digest, message_digest: value.value().to_vec() })
 }
 
 /// The same CMS with `proof` as unsigned attribute of the signer.
 pub(crate) fn with_proof(cms: &[u8], proof: &[u8]) -> Result<Vec<u8>, SealError> {
+    with_unsigned(cms, attribute(oids::LOG_PROOF, Any::encode_from(&OctetString::new(proof)?)?)?)
+}
+
+/// The same CMS with `token` (a `TimeStampToken`) as unsigned attribute of the signer.
+pub(crate) fn with_timestamp(cms: &[u8], token: &[u8]) -> Result<Vec<u8>, SealError> {
+    with_unsigned(cms, attribute(oids::TIMESTAMP_TOKEN, Any::from_der(token)?)?)
+}
+
+/// Adds an attribute unless there is one of its kind.
+fn with_unsigned(cms: &[u8], added: Attribute) -> Result<Vec<u8>, SealError> {
     let (mut data, mut info) = decode(cms)?;
-    let value = Any::encode_from(&OctetString::new(proof)?)?;
-    info.unsigned_attrs = Some(SetOfVec::try_from(vec![attribute(oids::LOG_PROOF, value)?])?);
+    let mut attributes = info.unsigned_attrs.take().unwrap_or_default();
+    if attributes.iter().all(|known| known.oid != added.oid) {
+        attributes.insert(added)?;
+    }
+    info.unsigned_attrs = Some(attributes);
     data.signer_infos = SignerInfos(SetOfVec::try_from(vec![info])?);
     encode(&data)
 }

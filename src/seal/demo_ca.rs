@@ -4,9 +4,9 @@
 use der::zeroize::Zeroizing;
 use jiff::{SignedDuration, Timestamp};
 
-use super::certificate::Certificate;
 use super::issue::{self, IssueError, Issuer, Purpose, Subject, Template};
-use super::signer::P256Key;
+use super::key::FileKey;
+use super::signer::SignerError;
 use crate::domain::random::Random;
 
 /// Years (of 365 days) that the demonstration's certificates are valid.
@@ -41,19 +41,37 @@ pub struct DemoCa {
     pub registrar: Identity,
     /// The authority's seal.
     pub authority: Identity,
+    /// A time-stamping authority.
+    pub timestamps: Identity,
 }
+
+/// Makes keys, as PEM of PKCS#8.
+pub type NewKey<'a> = &'a dyn Fn() -> Result<Zeroizing<String>, SignerError>;
 
 /// Makes a new demonstration CA with new keys; the root's key is used here and then forgotten.
 ///
 /// # Errors
 /// [`IssueError`] if a name cannot be encoded or the system gives no randomness.
 pub fn make(names: Names<'_>, not_before: Timestamp, random: &dyn Random) -> Result<DemoCa, IssueError> {
-    let key = P256Key::from_pem(&P256Key::generate_pem()?)?;
+    make_with(names, &FileKey::generate_p256, not_before, random)
+}
+
+/// The same with keys of another kind.
+///
+/// # Errors
+/// [`IssueError`] if a name cannot be encoded or there is no key.
+pub fn make_with(
+    names: Names<'_>,
+    new_key: NewKey<'_>,
+    not_before: Timestamp,
+    random: &dyn Random,
+) -> Result<DemoCa, IssueError> {
+    let key = FileKey::from_pem(&new_key()?, None)?;
     let root = Template {
         subject: subject(names.authority, "MUSTER · SPECIMEN · Stammbuch Demo CA", None),
         ..template(Purpose::Root, not_before)
     };
-    let root = issue::issue(&root, key.public(), Issuer { key: &key, certificate: None }, random)?;
+    let root = issue::issue(&root, &key, Issuer { key: &key, certificate: None }, random)?;
     let issuer = Issuer { key: &key, certificate: Some(&root) };
     let person = format!("{} {}", names.given, names.family);
     let registrar = Template {
@@ -64,10 +82,15 @@ pub fn make(names: Names<'_>, not_before: Timestamp, random: &dyn Random) -> Res
         subject: subject(names.authority, &format!("Siegel {}", names.authority), None),
         ..template(Purpose::AuthoritySeal, not_before)
     };
+    let timestamps = Template {
+        subject: subject(names.authority, "MUSTER · SPECIMEN · Zeitstempel", None),
+        ..template(Purpose::Timestamps, not_before)
+    };
     Ok(DemoCa {
         ca: issue::to_pem(&root)?,
-        registrar: identity(&registrar, issuer, &root, random)?,
-        authority: identity(&authority, issuer, &root, random)?,
+        registrar: identity(&registrar, issuer, new_key, random)?,
+        authority: identity(&authority, issuer, new_key, random)?,
+        timestamps: identity(&timestamps, issuer, new_key, random)?,
     })
 }
 
@@ -85,10 +108,11 @@ fn template(purpose: Purpose, not_before: Timestamp) -> Template {
 fn identity(
     template: &Template,
     issuer: Issuer<'_>,
-    root: &Certificate,
+    new_key: NewKey<'_>,
     random: &dyn Random,
 ) -> Result<Identity, IssueError> {
-    let key = P256Key::generate_pem()?;
-    let own = issue::issue(template, P256Key::from_pem(&key)?.public(), issuer, random)?;
-    Ok(Identity { key, certificates: issue::to_pem(&own)? + &issue::to_pem(root)? })
+    let key = new_key()?;
+    let own = issue::issue(template, &FileKey::from_pem(&key, None)?, issuer, random)?;
+    let above = issuer.certificate.map(issue::to_pem).transpose()?.unwrap_or_default();
+    Ok(Identity { key, certificates: issue::to_pem(&own)? + &above })
 }

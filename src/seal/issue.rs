@@ -5,22 +5,23 @@ use const_oid::{AssociatedOid, ObjectIdentifier};
 use der::asn1::{BitString, GeneralizedTime, OctetString, PrintableString, SetOfVec, UtcTime, Utf8StringRef};
 use der::{Any, Encode};
 use jiff::Timestamp;
-use spki::{AlgorithmIdentifierOwned, SubjectPublicKeyInfoOwned};
 use x509_cert::TbsCertificate;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::certificate::Version;
 use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::certpolicy::PolicyInformation;
 use x509_cert::ext::pkix::{
-    AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, KeyUsage, KeyUsages, SubjectKeyIdentifier,
+    AuthorityKeyIdentifier, BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage, KeyUsages,
+    SubjectKeyIdentifier,
 };
 use x509_cert::name::{RdnSequence, RelativeDistinguishedName};
 use x509_cert::serial_number::SerialNumber;
 use x509_cert::time::{Time, Validity};
 
 use super::certificate::{Certificate, CertificateError};
+use super::key::FileKey;
 use super::oids;
-use super::signer::{P256Key, SignerError, ecdsa_sha_256};
+use super::signer::SignerError;
 use crate::domain::digest::Sha256;
 use crate::domain::random::{self, Random};
 
@@ -69,6 +70,8 @@ pub enum Purpose {
     Registrar,
     /// The key of an authority's seal.
     AuthoritySeal,
+    /// The key of a time-stamping authority.
+    Timestamps,
     /// An end entity that may only encipher; for tests of what must be refused.
     Enciphering,
 }
@@ -92,23 +95,24 @@ pub struct Template {
 #[derive(Debug, Clone, Copy)]
 pub struct Issuer<'a> {
     /// The key.
-    pub key: &'a P256Key,
+    pub key: &'a FileKey,
     /// Its certificate.
     pub certificate: Option<&'a Certificate>,
 }
 
-/// Makes a certificate for `public` (an uncompressed P-256 point).
+/// Makes a certificate for `public`.
 ///
 /// # Errors
 /// [`IssueError`] if something cannot be encoded or the key does not sign.
 pub fn issue(
     template: &Template,
-    public: &[u8],
+    public: &FileKey,
     issuer: Issuer<'_>,
     random: &dyn Random,
 ) -> Result<Certificate, IssueError> {
     let subject = name(&template.subject)?;
     let above = issuer.certificate.map(|c| &c.parsed().tbs_certificate);
+    let algorithm = issuer.key.scheme().identifier()?;
     let mut serial: [u8; 16] = random::bytes(random);
     if let Some(first) = serial.first_mut() {
         *first = *first & 0x3f | 0x40; // positive, and of one length
@@ -116,17 +120,17 @@ pub fn issue(
     let tbs_certificate = TbsCertificate {
         version: Version::V3,
         serial_number: SerialNumber::new(&serial)?,
-        signature: ecdsa_sha_256(),
+        signature: algorithm.clone(),
         issuer: above.map_or_else(|| subject.clone(), |tbs| tbs.subject.clone()),
         validity: Validity { not_before: time(template.not_before)?, not_after: time(template.not_after)? },
         subject,
-        subject_public_key_info: public_key_info(public)?,
+        subject_public_key_info: public.public_key_info()?,
         issuer_unique_id: None,
         subject_unique_id: None,
-        extensions: Some(extensions(template, public, issuer.key.public())?),
+        extensions: Some(extensions(template, public.public(), issuer.key.public())?),
     };
     let signature = BitString::from_bytes(&issuer.key.sign(&tbs_certificate.to_der()?)?)?;
-    let made = x509_cert::Certificate { tbs_certificate, signature_algorithm: ecdsa_sha_256(), signature };
+    let made = x509_cert::Certificate { tbs_certificate, signature_algorithm: algorithm, signature };
     Ok(Certificate::from_der(&made.to_der()?)?)
 }
 
@@ -168,12 +172,6 @@ fn name(subject: &Subject) -> Result<RdnSequence, IssueError> {
     Ok(RdnSequence(parts))
 }
 
-fn public_key_info(public: &[u8]) -> Result<SubjectPublicKeyInfoOwned, IssueError> {
-    let parameters = Some(Any::encode_from(&oids::P_256)?);
-    let algorithm = AlgorithmIdentifierOwned { oid: oids::EC_PUBLIC_KEY, parameters };
-    Ok(SubjectPublicKeyInfoOwned { algorithm, subject_public_key: BitString::from_bytes(public)? })
-}
-
 /// RFC 7093, method 1: the first 160 bits of the key's SHA-256.
 fn key_identifier(public: &[u8]) -> Result<OctetString, IssueError> {
     let digest = Sha256::of(public);
@@ -191,6 +189,7 @@ fn extensions(template: &Template, public: &[u8], issuer: &[u8]) -> Result<Vec<E
         Purpose::Registrar | Purpose::AuthoritySeal => {
             KeyUsages::DigitalSignature | KeyUsages::NonRepudiation
         }
+        Purpose::Timestamps => KeyUsages::DigitalSignature.into(),
         Purpose::Enciphering => KeyUsages::KeyEncipherment.into(),
     };
     let mut list = vec![
@@ -205,11 +204,14 @@ fn extensions(template: &Template, public: &[u8], issuer: &[u8]) -> Result<Vec<E
     let policy = match template.purpose {
         Purpose::Registrar => Some(oids::POLICY_REGISTRAR),
         Purpose::AuthoritySeal => Some(oids::POLICY_AUTHORITY_SEAL),
-        Purpose::Root | Purpose::Enciphering => None,
+        Purpose::Root | Purpose::Timestamps | Purpose::Enciphering => None,
     };
     if let Some(policy_identifier) = policy {
         let information = PolicyInformation { policy_identifier, policy_qualifiers: None };
         list.push(extension(false, &CertificatePolicies(vec![information]))?);
+    }
+    if template.purpose == Purpose::Timestamps {
+        list.push(extension(true, &ExtendedKeyUsage(vec![oids::KEY_PURPOSE_TIMESTAMPING]))?);
     }
     if template.specimen {
         let text = Utf8StringRef::new(SPECIMEN_TEXT)?.to_der()?;

@@ -2,18 +2,22 @@
 //! [`prepare`] the revision, [`Prepared::sign`] its digest (kept: a retry uses it again), [`Prepared::finish`]
 //! with the log's proof. Knows no database, no log and no clock.
 
+pub mod algorithms;
 pub mod certificate;
 mod cms;
 pub mod demo_ca;
 pub mod issue;
+pub mod key;
 pub mod oids;
 pub mod signer;
+pub mod timestamp;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::digest::Sha256;
 use crate::pdf::append::{self, AppendError, Certification, TooBig};
+use algorithms::{Digest, Scheme};
 use signer::{Signer, SignerError};
 
 /// The signing profile fixes the size of the hole for ever: a version never changes.
@@ -21,18 +25,36 @@ use signer::{Signer, SignerError};
 /// | profile | chain, attributes, signature | timestamp | proof with cosignatures | room |
 /// |---|---|---|---|---|
 /// | `p256-v1` | 2.0 KiB | 2.5 KiB | 2.5 KiB | 8 KiB |
+/// | `p384-v1` | 2.2 KiB | 2.5 KiB | 2.5 KiB | 8 KiB |
+/// | `rsa-v1` | 5.5 KiB | 6.0 KiB | 2.5 KiB | 16 KiB |
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
     /// P-256 keys and SHA-256.
     #[serde(rename = "p256-v1")]
     P256V1,
+    /// P-384 keys and SHA-384.
+    #[serde(rename = "p384-v1")]
+    P384V1,
+    /// RSA keys up to 4096 bits, PSS with SHA-256.
+    #[serde(rename = "rsa-v1")]
+    RsaV1,
 }
 
 impl Profile {
+    /// The newest profile for keys that sign by `scheme`.
+    pub const fn of(scheme: Scheme) -> Self {
+        match scheme {
+            Scheme::EcdsaP256 => Self::P256V1,
+            Scheme::EcdsaP384 => Self::P384V1,
+            Scheme::RsaPss => Self::RsaV1,
+        }
+    }
+
     /// Room of the hole in bytes of DER.
     pub const fn room(self) -> usize {
         match self {
-            Self::P256V1 => 8 * 1024,
+            Self::P256V1 | Self::P384V1 => 8 * 1024,
+            Self::RsaV1 => 16 * 1024,
         }
     }
 }
@@ -55,8 +77,8 @@ pub enum SealError {
     /// A kept CMS over another digest.
     #[error("the kept signature covers {got}, the prepared file is {expected}")]
     OtherFile {
-        /// Digest of the prepared file.
-        expected: Sha256,
+        /// Digest of the prepared file, hex.
+        expected: String,
         /// Digest in the kept CMS, hex.
         got: String,
     },
@@ -90,7 +112,7 @@ pub struct Prepared {
     signing_time: Timestamp,
 }
 
-/// A signature as the flow keeps it: the CMS in DER, without unsigned attributes. A retry uses it again.
+/// A signature as the flow keeps it: the CMS in DER, without proof. A retry uses it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     cms: Vec<u8>,
@@ -129,8 +151,18 @@ impl Prepared {
     /// certificates; [`SignerError::Signing`]: the key did not sign.
     pub fn sign(&self, signer: &dyn Signer) -> Result<Signature, SealError> {
         signer.chain().valid_at(self.signing_time)?;
-        let (cms, said) = cms::sign(&self.digest, signer)?;
+        let digest = self.message_digest(signer.scheme().digest());
+        let (cms, said) = cms::sign(&digest, signer)?;
         Ok(Signature { cms, said })
+    }
+
+    /// The digest over all bytes but the hole that the CMS holds.
+    fn message_digest(&self, digest: Digest) -> Vec<u8> {
+        if digest == Digest::Sha256 {
+            self.digest.as_bytes().to_vec()
+        } else {
+            digest.of(&self.pdf.covered())
+        }
     }
 
     /// `SHA-256(byte range digest ‖ SHA-256(signature value))`: what the log's leaf commits to.
@@ -157,10 +189,11 @@ impl Prepared {
 
     fn belongs(&self, signature: &Signature) -> Result<(), SealError> {
         let got = &signature.said.message_digest;
-        if got != self.digest.as_bytes() {
-            return Err(SealError::OtherFile { expected: self.digest, got: hex::encode(got) });
+        let expected = self.message_digest(signature.said.digest);
+        if *got == expected {
+            return Ok(());
         }
-        Ok(())
+        Err(SealError::OtherFile { expected: hex::encode(expected), got: hex::encode(got) })
     }
 }
 
@@ -172,6 +205,21 @@ impl Signature {
     pub fn from_der(cms: Vec<u8>) -> Result<Self, SealError> {
         let said = cms::said(&cms)?;
         Ok(Self { cms, said })
+    }
+
+    /// The same with a timestamp over its value (RFC 3161, appendix A) as unsigned attribute; one that it has
+    /// already stays, and the new one is dropped.
+    ///
+    /// # Errors
+    /// [`SealError::Encoding`] if `token` is not DER.
+    pub fn stamped(self, token: &[u8]) -> Result<Self, SealError> {
+        let cms = cms::with_timestamp(&self.cms, token)?;
+        Ok(Self { cms, said: self.said })
+    }
+
+    /// The signature value: what a timestamp of the signature is over.
+    pub fn value(&self) -> &[u8] {
+        &self.said.signature_value
     }
 
     /// The CMS in DER, for the row.

@@ -17,6 +17,8 @@ pub const LOG_PROOF: ObjectIdentifier = oid("1.3.6.1.4.1.32473.2026.2.1");
 pub const POLICY_REGISTRAR: ObjectIdentifier = oid("1.3.6.1.4.1.32473.2026.3.1");
 /// Certificate policy: the key of an authority's seal.
 pub const POLICY_AUTHORITY_SEAL: ObjectIdentifier = oid("1.3.6.1.4.1.32473.2026.3.2");
+/// Policy of timestamps: those of the demonstration's own authority.
+pub const POLICY_TIMESTAMPS: ObjectIdentifier = oid("1.3.6.1.4.1.32473.2026.3.3");
 
 /// id-data (RFC 5652, 4).
 pub const DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.1");
@@ -26,10 +28,30 @@ pub const SIGNED_DATA: ObjectIdentifier = oid("1.2.840.113549.1.7.2");
 pub const CONTENT_TYPE: ObjectIdentifier = oid("1.2.840.113549.1.9.3");
 /// message-digest (RFC 5652, 11.2).
 pub const MESSAGE_DIGEST: ObjectIdentifier = oid("1.2.840.113549.1.9.4");
+/// id-aa-signingCertificate (RFC 2634, 5.4).
+pub const SIGNING_CERTIFICATE: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.12");
 /// id-aa-signingCertificateV2 (RFC 5035).
 pub const SIGNING_CERTIFICATE_V2: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.47");
 /// id-sha256.
 pub const SHA_256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
+/// id-sha384.
+pub const SHA_384: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.2");
+/// id-sha512.
+pub const SHA_512: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.3");
+/// id-mgf1 (RFC 8017, appendix A.2.1).
+pub const MGF_1: ObjectIdentifier = oid("1.2.840.113549.1.1.8");
+/// id-RSASSA-PSS (RFC 8017, appendix A.2.3).
+pub const RSA_PSS: ObjectIdentifier = oid("1.2.840.113549.1.1.10");
+/// id-aa-timeStampToken (RFC 3161, appendix A).
+pub const TIMESTAMP_TOKEN: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.14");
+/// id-ct-TSTInfo (RFC 3161, 2.4.2).
+pub const TST_INFO: ObjectIdentifier = oid("1.2.840.113549.1.9.16.1.4");
+/// signing-time (RFC 5652, 11.3).
+pub const SIGNING_TIME: ObjectIdentifier = oid("1.2.840.113549.1.9.5");
+/// id-kp-timeStamping (RFC 5280, 4.2.1.12).
+pub const KEY_PURPOSE_TIMESTAMPING: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.8");
+/// id-kp-OCSPSigning (RFC 6960, 4.2.2.2).
+pub const KEY_PURPOSE_OCSP: ObjectIdentifier = oid("1.3.6.1.5.5.7.3.9");
 /// ecdsa-with-SHA256.
 pub const ECDSA_SHA_256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
 /// ecdsa-with-SHA384.

@@ -1,25 +1,21 @@
-//! Who seals: a key with its certificates. Today a P-256 key from a PKCS#8 file, by ring; RSA, PKCS#11 and
-//! remote keys will be further signers behind the same trait. Knows no CMS and no PDF.
+//! Who seals: a key with its certificates. The key lies in a file; others come behind the same trait.
+//! Knows no CMS and no PDF.
 
-use der::pem::LineEnding;
-use der::{SecretDocument, zeroize::Zeroizing};
 use jiff::Timestamp;
-use ring::rand::SystemRandom;
-use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
-use spki::AlgorithmIdentifierOwned;
 
+use super::algorithms::Scheme;
 use super::certificate::{Certificate, CertificateError};
-use super::oids;
-
-/// PEM label of a key (RFC 7468, 10).
-const KEY_LABEL: &str = "PRIVATE KEY";
+use super::key::FileKey;
 
 /// Why a key or a signer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignerError {
-    /// Not an unencrypted PKCS#8 P-256 key.
-    #[error("not a P-256 key in PKCS#8: {0}")]
+    /// Not a key in PKCS#8 of a kind that signs here.
+    #[error("not a key in PKCS#8 on P-256, on P-384 or of RSA: {0}")]
     Key(String),
+    /// An enciphered key and its passphrase do not come together.
+    #[error("{0}")]
+    Passphrase(&'static str),
     /// The key refused to sign.
     #[error("the key did not sign")]
     Signing,
@@ -38,9 +34,9 @@ pub enum SignerError {
         /// Position in the chain, from 0.
         index: usize,
     },
-    /// The certificate may not sign documents.
-    #[error("the certificate's key usage permits no signature on documents")]
-    Purpose,
+    /// The certificate may not sign this.
+    #[error("the certificate's key usage permits no signature on {0}")]
+    Purpose(MeantFor),
     /// Before the validity of a certificate.
     #[error("the certificate is valid from {not_before} only; the signature would say {at}")]
     NotYetValid {
@@ -59,6 +55,24 @@ pub enum SignerError {
     },
 }
 
+/// What a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeantFor {
+    /// Documents.
+    Documents,
+    /// Timestamps.
+    Timestamps,
+}
+
+impl std::fmt::Display for MeantFor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Documents => "documents",
+            Self::Timestamps => "timestamps (extended key usage timeStamping, critical and alone)",
+        })
+    }
+}
+
 /// A chain of certificates, the signer's own first, each issued by the next.
 #[derive(Debug, Clone)]
 pub struct Chain(Vec<Certificate>);
@@ -67,11 +81,15 @@ impl Chain {
     /// Takes certificates, the signer's own first.
     ///
     /// # Errors
-    /// [`SignerError`] if there is none, they are no chain, or the first may not sign documents.
-    pub fn new(certificates: Vec<Certificate>) -> Result<Self, SignerError> {
+    /// [`SignerError`] if there is none, they are no chain, or the first is not `meant_for` this.
+    pub fn new(certificates: Vec<Certificate>, meant_for: MeantFor) -> Result<Self, SignerError> {
         let own = certificates.first().ok_or(SignerError::NoCertificate)?;
-        if !own.may_sign_documents() {
-            return Err(SignerError::Purpose);
+        let may = match meant_for {
+            MeantFor::Documents => own.may_sign_documents(),
+            MeantFor::Timestamps => own.may_sign_timestamps(),
+        };
+        if !may {
+            return Err(SignerError::Purpose(meant_for));
         }
         for (index, pair) in certificates.windows(2).enumerate() {
             if let [subject, issuer] = pair
@@ -124,8 +142,8 @@ pub trait Signer: Send + Sync {
     /// The certificates, the signer's own first.
     fn chain(&self) -> &Chain;
 
-    /// The CMS signature algorithm; its digest is SHA-256.
-    fn algorithm(&self) -> AlgorithmIdentifierOwned;
+    /// How it signs.
+    fn scheme(&self) -> Scheme;
 
     /// Signs `message` (not its digest); gives the signature value as CMS wants it.
     ///
@@ -134,70 +152,10 @@ pub trait Signer: Send + Sync {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError>;
 }
 
-/// A P-256 key. Signatures draw their nonce from the system, inside ring.
-pub struct P256Key {
-    pair: EcdsaKeyPair,
-    random: SystemRandom,
-}
-
-impl std::fmt::Debug for P256Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("P256Key(…)")
-    }
-}
-
-impl P256Key {
-    /// Makes a new key; gives it as PEM of its PKCS#8 form.
-    ///
-    /// # Errors
-    /// [`SignerError::Key`] if the system gives no randomness.
-    pub fn generate_pem() -> Result<Zeroizing<String>, SignerError> {
-        let random = SystemRandom::new();
-        let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random);
-        let pkcs8 = made.map_err(|e| SignerError::Key(e.to_string()))?;
-        let document = SecretDocument::try_from(pkcs8.as_ref());
-        let pem = document.and_then(|d| d.to_pem(KEY_LABEL, LineEnding::LF));
-        pem.map_err(|e| SignerError::Key(e.to_string()))
-    }
-
-    /// Reads a key from PEM of an unencrypted PKCS#8 key.
-    ///
-    /// # Errors
-    /// [`SignerError::Key`] if it is none or not on P-256.
-    pub fn from_pem(pem: &str) -> Result<Self, SignerError> {
-        let (label, document) = SecretDocument::from_pem(pem).map_err(|e| SignerError::Key(e.to_string()))?;
-        if label != KEY_LABEL {
-            return Err(SignerError::Key(format!("the PEM text holds {label}, expected {KEY_LABEL}")));
-        }
-        let random = SystemRandom::new();
-        let read = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_bytes(), &random);
-        Ok(Self { pair: read.map_err(|e| SignerError::Key(e.to_string()))?, random })
-    }
-
-    /// The public key, as an uncompressed point.
-    pub fn public(&self) -> &[u8] {
-        self.pair.public_key().as_ref()
-    }
-
-    /// Signs `message` with ECDSA and SHA-256; gives DER.
-    ///
-    /// # Errors
-    /// [`SignerError::Signing`] if the system gives no randomness.
-    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {
-        let signature = self.pair.sign(&self.random, message).map_err(|_| SignerError::Signing)?;
-        Ok(signature.as_ref().to_vec())
-    }
-}
-
-/// ecdsa-with-SHA256, without parameters (RFC 5758, 3.2).
-pub(crate) const fn ecdsa_sha_256() -> AlgorithmIdentifierOwned {
-    AlgorithmIdentifierOwned { oid: oids::ECDSA_SHA_256, parameters: None }
-}
-
-/// A P-256 key from a file, with its certificates.
+/// A key from a file, with its certificates.
 #[derive(Debug)]
 pub struct FileSigner {
-    key: P256Key,
+    key: FileKey,
     chain: Chain,
 }
 
@@ -207,10 +165,19 @@ impl FileSigner {
     /// # Errors
     /// [`SignerError`] if one of them cannot be used or they do not belong together.
     pub fn from_pem(key: &str, certificates: &str) -> Result<Self, SignerError> {
-        let key = P256Key::from_pem(key)?;
-        let chain = Chain::new(Certificate::all_from_pem(certificates.as_bytes())?)?;
+        Self::new(FileKey::from_pem(key, None)?, certificates, MeantFor::Documents)
+    }
+
+    /// Takes a key and its certificates as PEM, the signer's own certificate first.
+    ///
+    /// # Errors
+    /// [`SignerError`] if one of them cannot be used or they do not belong together.
+    pub fn new(key: FileKey, certificates: &str, meant_for: MeantFor) -> Result<Self, SignerError> {
+        let chain = Chain::new(Certificate::all_from_pem(certificates.as_bytes())?, meant_for)?;
         let own = &chain.own()?.parsed().tbs_certificate.subject_public_key_info;
-        if own.subject_public_key.as_bytes() != Some(key.public()) {
+        if own.subject_public_key.as_bytes() != Some(key.public())
+            || key.public_key_info().map_or(true, |info| info.algorithm.oid != own.algorithm.oid)
+        {
             return Err(SignerError::OtherKey);
         }
         Ok(Self { key, chain })
@@ -222,8 +189,8 @@ impl Signer for FileSigner {
         &self.chain
     }
 
-    fn algorithm(&self) -> AlgorithmIdentifierOwned {
-        ecdsa_sha_256()
+    fn scheme(&self) -> Scheme {
+        self.key.scheme()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignerError> {

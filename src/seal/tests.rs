@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 
 use super::certificate::Certificate;
 use super::demo_ca::{self, DemoCa, Names};
-use super::signer::{FileSigner, SignerError};
+use super::signer::{FileSigner, MeantFor, SignerError};
 use super::*;
 use crate::domain::random::SeededRandom;
 use crate::pdf::revisions::tests::tiny_pdf;
@@ -99,7 +99,7 @@ fn key_and_certificates_that_do_not_belong_together_are_refused() {
     let (one, other) = (&demo.registrar, &demo.authority);
     let with = |key: &str, certificates: &str| FileSigner::from_pem(key, certificates).err();
     assert_eq!(with(&one.key, &other.certificates), Some(SignerError::OtherKey));
-    assert_eq!(with(&one.key, &demo.ca), Some(SignerError::Purpose));
+    assert_eq!(with(&one.key, &demo.ca), Some(SignerError::Purpose(MeantFor::Documents)));
     let crossed = one.certificates.clone() + &one.certificates;
     assert_eq!(with(&one.key, &crossed), Some(SignerError::BrokenChain { index: 1 }));
     assert!(matches!(with("", &one.certificates), Some(SignerError::Key(_))));

@@ -5,8 +5,9 @@ use const_oid::{AssociatedOid, ObjectIdentifier};
 use jiff::Timestamp;
 use x509_cert::ext::pkix::{BasicConstraints, CertificatePolicies, ExtendedKeyUsage, KeyUsage};
 
+use super::Trust;
+use super::cms::Expect;
 use super::problem::Problem;
-use super::{Scope, Trust};
 use crate::seal::certificate::Certificate;
 
 /// Chains are followed this far.
@@ -25,14 +26,15 @@ pub(super) struct Path {
 }
 
 /// Builds the chain from `signer`, with `embedded` in between, and checks its rules.
-pub(super) fn build(signer: &Certificate, embedded: &[Certificate], trust: &Trust, scope: Scope) -> Path {
+pub(super) fn build(signer: &Certificate, embedded: &[Certificate], trust: &Trust, expect: Expect) -> Path {
     let mut path = Path { certificates: vec![signer.clone()], problems: Vec::new() };
-    if !signer.may_sign_documents() {
+    let may = if expect.is_timestamp() { signer.may_sign_timestamps() } else { signer.may_sign_documents() };
+    if !may {
         path.problems.push(Problem::KeyUsage);
     }
     let unanchored = climb(&mut path, embedded, trust);
     let known = |c: &Certificate| path.certificates.contains(c) || trust.roots.contains(c);
-    if unanchored.is_none() && scope == Scope::Certificate && !embedded.iter().all(known) {
+    if unanchored.is_none() && expect.is_own() && !embedded.iter().all(known) {
         path.problems.push(Problem::StrayCertificate);
     }
     path.problems.extend(unanchored);
@@ -83,8 +85,9 @@ impl Path {
         }
     }
 
-    /// Validity of every certificate at the claimed time and now.
-    pub(super) fn check_times(&self, claimed: Timestamp, now: Timestamp) -> Vec<Problem> {
+    /// Validity of every certificate at the claimed time, and at the time by which the signature provably existed:
+    /// now, or that of a timestamp.
+    pub(super) fn check_times(&self, claimed: Timestamp, existed: Timestamp) -> Vec<Problem> {
         let mut problems = Vec::new();
         for certificate in &self.certificates {
             let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
@@ -92,7 +95,7 @@ impl Path {
                 problems.push(Problem::NotYetValid { at: claimed, not_before });
             } else if claimed > not_after {
                 problems.push(Problem::ExpiredAtSigning { at: claimed, not_after });
-            } else if now > not_after {
+            } else if existed > not_after {
                 problems.push(Problem::ExpiredNow { not_after });
             }
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::Scope;
 use super::report::Changes;
 use crate::pdf::raw::{self, Dict, Reference, Value};
 use crate::pdf::revisions::{Revisions, StructureError};
@@ -11,13 +12,25 @@ use crate::pdf::revisions::{Revisions, StructureError};
 const ADDED_MAX: usize = 32;
 
 /// Looks at every revision after `seal` (an index; 0 is the newest). The error says what is more.
-pub(super) fn after(revisions: &Revisions<'_>, seal: usize) -> Result<Changes, String> {
+///
+/// In one of our own files each new object belongs to a timestamp or to validation data.
+pub(super) fn after(revisions: &Revisions<'_>, seal: usize, scope: Scope) -> Result<Changes, String> {
     for index in (0..seal).rev() {
         let update = Update::read(revisions, index)?;
         update.check_trailer()?;
         update.check_objects()?;
+        if scope == Scope::Certificate {
+            update.check_new()?;
+        }
     }
     Ok(if seal == 0 { Changes::None } else { Changes::ValidationData })
+}
+
+/// True if the newest catalog leads to validation data (`/DSS`).
+pub(super) fn has_validation_data(revisions: &Revisions<'_>) -> bool {
+    let root = revisions.trailer(0).ok().and_then(|trailer| trailer.get("Root")?.as_reference());
+    let catalog = root.and_then(|root| revisions.dict(root, 0).ok());
+    catalog.is_some_and(|catalog| catalog.get("DSS").is_some())
 }
 
 /// One later revision against the one before it.
@@ -80,6 +93,31 @@ impl<'r, 'a> Update<'r, 'a> {
         self.revisions.dict(reference, as_of).map_err(damaged)
     }
 
+    /// Each object that was not there before is a field of a timestamp, the timestamp, or hangs on `/DSS`.
+    fn check_new(&self) -> Result<(), String> {
+        let mut known: BTreeSet<Reference> = BTreeSet::new();
+        let mut pending = Vec::new();
+        let catalog = self.dict(self.root, self.index)?;
+        pending.extend(catalog.get("DSS").and_then(|value| value.as_reference()));
+        let form = catalog.get("AcroForm").and_then(|v| v.as_dict().ok());
+        let fields = form.and_then(|form| form.get("Fields")?.as_array().ok()).unwrap_or_default();
+        for field in fields.iter().filter_map(Value::as_reference) {
+            known.insert(field);
+            known.extend(self.dict(field, self.index)?.get("V").and_then(|value| value.as_reference()));
+        }
+        while let Some(reference) = pending.pop() {
+            if known.insert(reference) {
+                let value = self.revisions.value(reference, self.index).map_err(damaged)?;
+                references(&value, &mut pending)?;
+            }
+        }
+        let was_there = |r: &Reference| self.revisions.find(r.number, self.index + 1).is_some();
+        match self.written.iter().find(|r| !was_there(r) && !known.contains(r)) {
+            Some(stray) => Err(format!("object {} belongs to nothing", stray.number)),
+            None => Ok(()),
+        }
+    }
+
     /// An object that was there before may change in few ways.
     fn check_changed(&self, reference: Reference) -> Result<(), String> {
         let before = self.dict(reference, self.index + 1)?;
@@ -138,6 +176,23 @@ impl<'r, 'a> Update<'r, 'a> {
         }
         Ok(())
     }
+}
+
+/// Every reference in a value.
+fn references(value: &Value<'_>, found: &mut Vec<Reference>) -> Result<(), String> {
+    let unread = |error: raw::RawError| error.to_string();
+    if let Some(reference) = value.as_reference() {
+        found.push(reference);
+    } else if value.bytes().starts_with(b"<<") {
+        for (_, inner) in value.as_dict().map_err(unread)?.entries() {
+            references(&inner, found)?;
+        }
+    } else if value.bytes().starts_with(b"[") {
+        for inner in value.as_array().map_err(unread)? {
+            references(&inner, found)?;
+        }
+    }
+    Ok(())
 }
 
 /// A signature field of no extent and without appearance whose value is a document timestamp.

@@ -16,9 +16,9 @@ const FIELDS_MAX: usize = 1024;
 /// A hole may be this large, in hex digits.
 const HOLE_MAX: usize = 64 * 1024;
 
-/// The one seal of the file.
+/// A signature or document timestamp as it stands in the file.
 #[derive(Debug)]
-pub(super) struct Seal<'a> {
+pub(super) struct Signed<'a> {
     /// Its dictionary.
     pub(super) dict: Dict<'a>,
     /// The revision that wrote it (0 is the newest).
@@ -27,8 +27,17 @@ pub(super) struct Seal<'a> {
     pub(super) hole: Range<usize>,
     /// End of its revision.
     pub(super) end: usize,
-    /// True if `/Perms` names it as certification with P = 1.
+}
+
+/// What the file is sealed with.
+#[derive(Debug)]
+pub(super) struct Sealing<'a> {
+    /// The one seal.
+    pub(super) seal: Signed<'a>,
+    /// True if `/Perms` names the seal as certification with P = 1.
     pub(super) certified: bool,
+    /// Document timestamps, the newest revision first.
+    pub(super) timestamps: Vec<Signed<'a>>,
 }
 
 /// What a structure error means for the verdict.
@@ -46,8 +55,8 @@ fn broken(text: &str) -> Problem {
     Problem::Structure(text.to_owned())
 }
 
-/// Finds the seal as the newest revision shows it.
-pub(super) fn locate<'a>(revisions: &Revisions<'a>) -> Result<Seal<'a>, Problem> {
+/// Finds seal and timestamps as the newest revision shows them.
+pub(super) fn locate<'a>(revisions: &Revisions<'a>) -> Result<Sealing<'a>, Problem> {
     let trailer = revisions.trailer(0).map_err(structure)?;
     let root = trailer.get("Root").and_then(|v| v.as_reference()).ok_or_else(|| broken("no /Root"))?;
     let catalog = revisions.dict(root, 0).map_err(structure)?;
@@ -60,22 +69,30 @@ pub(super) fn locate<'a>(revisions: &Revisions<'a>) -> Result<Seal<'a>, Problem>
     }
     found.sort_unstable();
     found.dedup();
-    let mut seals = Vec::new();
+    let (mut seals, mut timestamps) = (Vec::new(), Vec::new());
     for reference in found {
-        let dict = revisions.dict(reference, 0).map_err(structure)?;
-        if !is_timestamp(&dict) {
-            seals.push((reference, dict));
+        let signed = signed(revisions, reference)?;
+        if is_timestamp(&signed.dict) {
+            timestamps.push(signed);
+        } else {
+            seals.push((reference, signed));
         }
     }
     if seals.len() > 1 {
         return Err(Problem::SeveralSignatures { got: seals.len() });
     }
-    let (reference, dict) = seals.pop().ok_or(Problem::NoSeal)?;
+    let (reference, seal) = seals.pop().ok_or(Problem::NoSeal)?;
+    timestamps.sort_unstable_by_key(|timestamp: &Signed<'_>| timestamp.revision);
+    let certified = is_certified(revisions, &catalog, reference, &seal.dict);
+    Ok(Sealing { seal, certified, timestamps })
+}
+
+fn signed<'a>(revisions: &Revisions<'a>, reference: Reference) -> Result<Signed<'a>, Problem> {
+    let dict = revisions.dict(reference, 0).map_err(structure)?;
     let revision = revisions.find(reference.number, 0).ok_or(Problem::NoSeal)?.revision;
     let end = revisions.list().get(revision).map(|r| r.span.end).ok_or(Problem::NoSeal)?;
     let hole = dict.get("Contents").map(|v| v.span().clone()).ok_or_else(|| broken("no /Contents"))?;
-    let certified = is_certified(revisions, &catalog, reference, &dict);
-    Ok(Seal { dict, revision, hole, end, certified })
+    Ok(Signed { dict, revision, hole, end })
 }
 
 fn is_timestamp(dict: &Dict<'_>) -> bool {
@@ -124,7 +141,13 @@ fn is_certified(revisions: &Revisions<'_>, catalog: &Dict<'_>, seal: Reference, 
     named() == Some(seal) && forbids() == Some(true)
 }
 
-impl Seal<'_> {
+impl Signed<'_> {
+    /// All bytes up to the end of its revision but the hole.
+    pub(super) fn covered<'f>(&self, file: &'f [u8]) -> [&'f [u8]; 2] {
+        let part = |range: Range<usize>| file.get(range).unwrap_or_default();
+        [part(0..self.hole.start), part(self.hole.end..self.end)]
+    }
+
     /// ByteRange must be `[0, hole, after the hole, to the end of the revision]`.
     pub(super) fn check_byte_range(&self) -> Result<(), Problem> {
         let numbers: Option<Vec<u64>> = self

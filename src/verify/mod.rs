@@ -11,6 +11,7 @@ mod log;
 pub mod problem;
 pub mod report;
 pub mod text;
+mod timestamp;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,9 +20,10 @@ use crate::pdf::revisions::Revisions;
 use crate::seal::certificate::{Certificate, CertificateError};
 use crate::seal::{self, oids};
 use crate::tlog::VerifierKey;
-use locate::Seal;
+use cms::Expect;
+use locate::{Sealing, Signed};
 use problem::Problem;
-use report::{Changes, Integrity, Log, Qualified, Report, Role, Signer};
+use report::{Changes, Integrity, Level, Log, Qualified, Report, Role, Signer, StampKind};
 
 /// Clocks may differ by this much.
 const SKEW: SignedDuration = SignedDuration::from_mins(10);
@@ -89,27 +91,31 @@ fn judge(file: &[u8], question: &Question<'_>, report: &mut Report) -> Result<()
         return Err(Problem::TooLarge { max: question.file_bytes_max, got: file.len() });
     }
     let revisions = Revisions::read(file).map_err(locate::structure)?;
-    let seal = locate::locate(&revisions)?;
+    let sealing = locate::locate(&revisions)?;
+    let seal = &sealing.seal;
     report.age.sealed_at = seal.claimed_time();
     report.integrity = Integrity::Broken;
     seal.check_sub_filter()?;
     seal.check_byte_range()?;
-    let opened = cms::open(&seal.contents(file, question.scope)?, question.scope)?;
-    judge_signer(&opened, &seal, question, report);
+    let opened = cms::open(&seal.contents(file, question.scope)?, Expect::seal(question.scope))?;
+    let existence = existence(file, &sealing, &opened, question, report)?;
+    judge_signer(&opened, &sealing, existence, question, report);
 
-    let digest = covered(file, &seal);
-    if opened.message_digest != digest.as_bytes() {
-        let expected = hex::encode(&opened.message_digest);
-        report.problems.push(Problem::Digest { expected, got: digest.to_string() });
+    let parts = seal.covered(file);
+    let digest = sha256(&parts);
+    let got = opened.digest.of(&parts);
+    if opened.message_digest != got {
+        let (expected, got) = (hex::encode(&opened.message_digest), hex::encode(got));
+        report.problems.push(Problem::Digest { expected, got });
     }
     report
         .problems
         .extend([opened.check_ess(), opened.check_signature()].into_iter().filter_map(Result::err));
-    judge_changes(&revisions, &seal, question, report);
+    judge_changes(&revisions, &sealing, question, report);
     if report.problems.iter().all(|p| !breaks_integrity(p)) {
         report.integrity = Integrity::Intact;
     }
-    judge_facts(&revisions, &seal, report);
+    judge_facts(&revisions, seal, report);
     judge_log(&opened, &digest, question, report);
     Ok(())
 }
@@ -121,17 +127,50 @@ const fn breaks_integrity(problem: &Problem) -> bool {
     )
 }
 
-/// Digest over all bytes of the seal's revision but the hole.
-fn covered(file: &[u8], seal: &Seal<'_>) -> Sha256 {
+fn sha256(parts: &[&[u8]]) -> Sha256 {
     use sha2::Digest as _;
     let mut hash = sha2::Sha256::new();
-    hash.update(file.get(..seal.hole.start).unwrap_or_default());
-    hash.update(file.get(seal.hole.end..seal.end).unwrap_or_default());
+    parts.iter().for_each(|part| hash.update(part));
     Sha256::from_bytes(hash.finalize().into())
 }
 
-fn judge_signer(opened: &cms::Opened, seal: &Seal<'_>, question: &Question<'_>, report: &mut Report) {
-    let path = chain::build(&opened.signer, &opened.certificates, question.trust, question.scope);
+/// By when the seal provably existed, from all timestamps in and after it.
+fn existence(
+    file: &[u8],
+    sealing: &Sealing<'_>,
+    opened: &cms::Opened,
+    question: &Question<'_>,
+    report: &mut Report,
+) -> Result<Timestamp, Problem> {
+    let mut checked = Vec::with_capacity(sealing.timestamps.len() + 1);
+    for stamp in &sealing.timestamps {
+        stamp.check_byte_range()?;
+        let token = stamp.contents(file, question.scope)?;
+        let covered = stamp.covered(file);
+        checked.push(timestamp::check(&token, StampKind::Document, &covered, question)?);
+    }
+    if let Some(token) = &opened.timestamp {
+        let over = [opened.signature.as_slice()];
+        checked.push(timestamp::check(token, StampKind::Signature, &over, question)?);
+    }
+    let existence = timestamp::go_back(checked, question.now);
+    let believed = existence.stamps.iter().any(|stamp| stamp.believed);
+    report.level = Some(if believed { Level::Time } else { Level::Basic });
+    report.age.proven_at = believed.then_some(existence.by);
+    report.timestamps = existence.stamps;
+    report.problems.extend(existence.problems);
+    Ok(existence.by)
+}
+
+fn judge_signer(
+    opened: &cms::Opened,
+    sealing: &Sealing<'_>,
+    existed: Timestamp,
+    question: &Question<'_>,
+    report: &mut Report,
+) {
+    let expect = Expect::seal(question.scope);
+    let path = chain::build(&opened.signer, &opened.certificates, question.trust, expect);
     report.specimen = path.is_specimen();
     report.qualified = if report.specimen { Qualified::No } else { Qualified::Unknown };
     let trusted = path.problems.is_empty();
@@ -139,13 +178,13 @@ fn judge_signer(opened: &cms::Opened, seal: &Seal<'_>, question: &Question<'_>, 
     match report.age.sealed_at {
         None => report.problems.push(Problem::NoTime),
         Some(at) => {
-            report.problems.extend(path.check_times(at, question.now));
-            if at > question.now.saturating_add(SKEW).unwrap_or(question.now) {
+            report.problems.extend(path.check_times(at, existed));
+            if at > existed.saturating_add(SKEW).unwrap_or(existed) {
                 report.problems.push(Problem::Future { at });
             }
         }
     }
-    if question.scope == Scope::Certificate && !seal.certified {
+    if question.scope == Scope::Certificate && !sealing.certified {
         report.problems.push(Problem::NotCertified);
     }
     let own = &opened.signer;
@@ -169,21 +208,31 @@ fn role(certificate: &Certificate) -> Role {
     }
 }
 
-fn judge_changes(revisions: &Revisions<'_>, seal: &Seal<'_>, question: &Question<'_>, report: &mut Report) {
-    match changes::after(revisions, seal.revision) {
+fn judge_changes(
+    revisions: &Revisions<'_>,
+    sealing: &Sealing<'_>,
+    question: &Question<'_>,
+    report: &mut Report,
+) {
+    match changes::after(revisions, sealing.seal.revision, question.scope) {
         Ok(changes) => report.changes = changes,
         Err(what) => {
             report.changes = Changes::Other;
             report.problems.push(Problem::Changed(what));
         }
     }
-    // Timestamps and validation data are not judged yet: a certificate that carries some is not vouched for.
-    if report.changes == Changes::ValidationData && question.scope == Scope::Certificate {
+    // What nobody signed after the seal nobody vouches for.
+    let covered = sealing.timestamps.first().map_or(sealing.seal.revision, |newest| newest.revision) == 0;
+    if question.scope == Scope::Certificate && !covered {
+        report.problems.push(Problem::Changed("no timestamp covers it".to_owned()));
+    }
+    // Validation data (/DSS) are not judged yet: a certificate that carries some is not vouched for.
+    if question.scope == Scope::Certificate && changes::has_validation_data(revisions) {
         report.problems.push(Problem::Unsupported("validation data after the seal".to_owned()));
     }
 }
 
-fn judge_facts(revisions: &Revisions<'_>, seal: &Seal<'_>, report: &mut Report) {
+fn judge_facts(revisions: &Revisions<'_>, seal: &Signed<'_>, report: &mut Report) {
     match facts::read(revisions, seal.revision) {
         Ok(None) => {}
         Ok(Some(row)) => {

@@ -195,6 +195,26 @@ pub enum Problem {
         /// Claimed time.
         at: Timestamp,
     },
+    /// A timestamp that is not what it says it is.
+    #[error("a timestamp in the file cannot be relied on: {0}")]
+    BadTimestamp(String),
+    /// A timestamp by somebody unknown.
+    #[error("a timestamp in the file is by {authority}, which is not trusted here")]
+    UntrustedTimestamp {
+        /// Who made it, as its certificate says.
+        authority: String,
+    },
+    /// A timestamp whose own certificate is over.
+    #[error("a timestamp in the file proves nothing any more: {0}")]
+    ExpiredTimestamp(String),
+    /// Times contradict each other.
+    #[error("a timestamp says {at}, which is after {after}, when it provably existed")]
+    TimestampOrder {
+        /// What it says.
+        at: Timestamp,
+        /// What is proven.
+        after: Timestamp,
+    },
     /// Changes after sealing.
     #[error("something was added to the file after sealing: {0}")]
     Changed(String),
@@ -262,7 +282,10 @@ impl Problem {
             Self::NotYetValid { .. } => Weight::Failed(S::NotYetValid),
             Self::ExpiredAtSigning { .. } => Weight::Failed(S::Expired),
             Self::ExpiredNow { .. } => Weight::Open(S::OutOfBoundsNoPoe),
-            Self::Future { .. } => Weight::Open(S::TimestampOrderFailure),
+            Self::Future { .. } | Self::TimestampOrder { .. } => Weight::Open(S::TimestampOrderFailure),
+            Self::BadTimestamp(_) => Weight::Failed(S::SigConstraintsFailure),
+            Self::UntrustedTimestamp { .. } => Weight::Open(S::NoCertificateChainFound),
+            Self::ExpiredTimestamp(_) => Weight::Notice,
             Self::NoLogKey => Weight::Open(S::Custom),
             Self::NoProof | Self::Proof(_) => Weight::Failed(S::Custom),
             Self::Facts(_) | Self::OtherAuthority { .. } | Self::NotByAPerson => Weight::Failed(S::Custom),
@@ -303,6 +326,10 @@ impl Problem {
             Self::ExpiredAtSigning { .. } => "expired-at-signing",
             Self::ExpiredNow { .. } => "expired-now",
             Self::Future { .. } => "future",
+            Self::BadTimestamp(_) => "bad-timestamp",
+            Self::UntrustedTimestamp { .. } => "untrusted-timestamp",
+            Self::ExpiredTimestamp(_) => "expired-timestamp",
+            Self::TimestampOrder { .. } => "timestamp-order",
             Self::Changed(_) => "changed-after-sealing",
             Self::NoLogKey => "no-log-key",
             Self::NoProof => "no-proof",
@@ -356,6 +383,12 @@ impl Problem {
                 "Das Zertifikat ist abgelaufen, und nichts beweist, dass die Signatur älter ist.".into()
             }
             Self::Future { .. } => "Die angegebene Zeit der Signatur liegt in der Zukunft.".into(),
+            Self::BadTimestamp(_) => "Ein Zeitstempel in der Datei ist unbrauchbar.".into(),
+            Self::UntrustedTimestamp { authority } => {
+                format!("Ein Zeitstempel stammt von {authority}; diese Stelle ist hier nicht bekannt.")
+            }
+            Self::ExpiredTimestamp(_) => "Ein Zeitstempel beweist nichts mehr, er ist zu alt.".into(),
+            Self::TimestampOrder { .. } => "Die Zeitstempel widersprechen einander.".into(),
             Self::Changed(_) => "Nach dem Signieren wurde der Datei etwas hinzugefügt.".into(),
             Self::NoLogKey => {
                 "Ohne Schlüssel des Prüfverzeichnisses ist die Eintragung nicht prüfbar.".into()

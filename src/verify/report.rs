@@ -85,6 +85,41 @@ pub enum Qualified {
     Unknown,
 }
 
+/// Level of a seal after PAdES (EN 319 142-1, 6): what it takes along to be proven later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Level {
+    /// Signature and certificates.
+    #[serde(rename = "B-B")]
+    Basic,
+    /// And a trusted time.
+    #[serde(rename = "B-T")]
+    Time,
+}
+
+/// What a timestamp is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StampKind {
+    /// The signature value.
+    Signature,
+    /// The file up to itself.
+    Document,
+}
+
+/// A timestamp that is over what it should be over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stamp {
+    /// What it is over.
+    pub kind: StampKind,
+    /// What it says.
+    pub time: Timestamp,
+    /// Who made it, as its certificate says.
+    pub authority: String,
+    /// By a trusted authority, and good as of now or as of the timestamp after it.
+    pub believed: bool,
+}
+
 /// Registered in the log?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "state")]
@@ -120,6 +155,8 @@ pub enum Status {
 pub struct Age {
     /// When the seal says it was made.
     pub sealed_at: Option<Timestamp>,
+    /// It existed by then: so says the earliest timestamp that is believed.
+    pub proven_at: Option<Timestamp>,
     /// The day whose state of the register entry is shown.
     pub entry_as_of: Option<Date>,
     /// When this report was made.
@@ -166,6 +203,10 @@ pub struct Report {
     pub changes: Changes,
     /// Signer.
     pub signer: Option<Signer>,
+    /// Level of the seal, if it is in order.
+    pub level: Option<Level>,
+    /// Timestamps, the newest first.
+    pub timestamps: Vec<Stamp>,
     /// Qualified.
     pub qualified: Qualified,
     /// Log.
@@ -196,10 +237,12 @@ impl Report {
             integrity: Integrity::Unknown,
             changes: Changes::Unknown,
             signer: None,
+            level: None,
+            timestamps: Vec::new(),
             qualified: Qualified::Unknown,
             log: Log::Unknown,
             status: Status::Unknown,
-            age: Age { sealed_at: None, entry_as_of: None, checked_at },
+            age: Age { sealed_at: None, proven_at: None, entry_as_of: None, checked_at },
             document: None,
             sha256,
             seal_digest: None,
@@ -209,6 +252,7 @@ impl Report {
 
     /// Draws the verdict from the problems: the heaviest decides, the first of its weight gives the reason.
     pub(super) fn conclude(mut self) -> Self {
+        self.level = self.level.filter(|_| self.integrity == Integrity::Intact);
         let weights = || self.problems.iter().map(Problem::weight);
         let failed = weights().find_map(|w| if let Weight::Failed(sub) = w { Some(sub) } else { None });
         let open = weights().find_map(|w| if let Weight::Open(sub) = w { Some(sub) } else { None });

@@ -156,6 +156,11 @@ fn status(report: &Report, language: Language) -> String {
 }
 
 fn age(report: &Report, language: Language) -> String {
+    let proven = report.age.proven_at.map(|at| match language {
+        Language::German => format!(", nach Zeitstempel spätestens {}", instant(at, language)),
+        Language::English => format!(", by its timestamp not after {}", instant(at, language)),
+    });
+    let proven = proven.unwrap_or_default();
     let sealed = report.age.sealed_at.map_or_else(|| "?".to_owned(), |at| instant(at, language));
     let checked = instant(report.age.checked_at, language);
     let shown = report.age.entry_as_of.map(|day| match language {
@@ -165,9 +170,11 @@ fn age(report: &Report, language: Language) -> String {
     let shown = shown.unwrap_or_default();
     match language {
         Language::German => {
-            format!("Alter: signiert nach eigener Angabe {sealed}{shown}; geprüft {checked}.")
+            format!("Alter: signiert nach eigener Angabe {sealed}{proven}{shown}; geprüft {checked}.")
         }
-        Language::English => format!("Age: sealed, as it says itself, {sealed}{shown}; checked {checked}."),
+        Language::English => {
+            format!("Age: sealed, as it says itself, {sealed}{proven}{shown}; checked {checked}.")
+        }
     }
 }
 

@@ -216,12 +216,14 @@ fn add_keys(config: &mut Config, authority: AuthorityId, folder: &str, name: &st
         authority,
         key_file: write("seal.key.pem", &ca.authority.key),
         certificates_file: write("seal.pem", &ca.authority.certificates),
+        passphrase_file: None,
     });
     config.signing.registrars.push(RegistrarSigner {
         authority,
         person: PERSON.into(),
         key_file: write("registrar.key.pem", &ca.registrar.key),
         certificates_file: write("registrar.pem", &ca.registrar.certificates),
+        passphrase_file: None,
     });
 }
 

@@ -275,12 +275,14 @@ fn config(authority: AuthorityId, tokens: &Tokens) -> Config {
         authority,
         key_file: "keys/authority.key.pem".into(),
         certificates_file: "keys/authority.pem".into(),
+        passphrase_file: None,
     });
     config.signing.registrars.push(RegistrarSigner {
         authority,
         person: PERSON.to_owned(),
         key_file: "keys/registrar.key.pem".into(),
         certificates_file: "keys/registrar.pem".into(),
+        passphrase_file: None,
     });
     let token = |text: &str, client: &str, role: Role| Token {
         sha256: Sha256::of(text.as_bytes()),
