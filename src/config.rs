@@ -296,7 +296,7 @@ impl Config {
         None
     }
 
-    fn counts(&self) -> [(&'static str, u64); 25] {
+    fn counts(&self) -> [(&'static str, u64); 26] {
         let wide = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         [
             ("http.workers", wide(self.http.workers)),
@@ -315,6 +315,7 @@ impl Config {
             ("scan.connect_seconds", self.scan.connect_seconds),
             ("scan.answer_seconds", self.scan.answer_seconds),
             ("scan.total_seconds", self.scan.total_seconds),
+            ("scan.quarantine_days", self.scan.quarantine_days.into()),
             ("extractor.children", wide(self.extractor.children)),
             ("extractor.memory_mib", self.extractor.memory_mib),
             ("extractor.cpu_seconds", self.extractor.cpu_seconds),

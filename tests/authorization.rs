@@ -55,6 +55,7 @@ const CASES: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/export", &[Role::Registrar]),
     ("GET", "/v1/export/audit", &[Role::Auditor]),
     ("GET", "/v1/export/{part}", &[Role::Registrar]),
+    ("GET", "/v1/quarantine", &[Role::Auditor]),
     ("GET", "/v1/events/dead", &[Role::Auditor, Role::Operator]),
     ("POST", "/v1/events/dead/replay", &[Role::Operator]),
     ("POST", "/v1/events/dead/{id}/replay", &[Role::Operator]),

@@ -1,6 +1,6 @@
 //! Events as a receiver sees them: order, tries, doubles, signatures, what they do not say, and the list of the dead.
 
-mod hook;
+pub mod hook;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -24,7 +24,8 @@ const CANARY: &str = "Kanarienvogel";
 /// How long something may take on a busy machine before a test calls it lost.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn listen(config: &mut Config, name: &str, url: &str, types: &[&str]) {
+/// Lets a target hear what happens.
+pub fn listen(config: &mut Config, name: &str, url: &str, types: &[&str]) {
     let file = config.data_dir.join(format!("keys/{name}.secret"));
     std::fs::write(&file, format!("whsec_{}\n", STANDARD.encode(SECRET))).unwrap();
     config.events.private = vec!["127.0.0.1".parse().unwrap()];

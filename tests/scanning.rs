@@ -1,6 +1,8 @@
 //! Every file goes through the virus scanner, on every way in; what is infected or has no clear answer is not waved
 //! through.
 
+mod held;
+mod quarantine;
 mod refused;
 mod scanner;
 

@@ -11,7 +11,7 @@ use super::StartError;
 use super::background::Background;
 use super::ground::Ground;
 use super::low_priority::LowPriority;
-use super::scanning;
+use super::scanning::{self, Rescanning, Rescans};
 use super::search::Search;
 use crate::config::{self, Config};
 use crate::database::{Database, backups, idempotency};
@@ -20,7 +20,8 @@ use crate::intake::direct::Direct;
 use crate::intake::extract::{Extractor, Limits};
 use crate::intake::keeper::Keeper;
 use crate::intake::process::Processor;
-use crate::intake::receive::{EXTRACT_JOB, Receiver};
+use crate::intake::quarantine;
+use crate::intake::receive::{Aside, EXTRACT_JOB, Receiver};
 use crate::intake::sweep::{self, Swept};
 use crate::intake::turns::Turns;
 use crate::intake::uploads::{Bounds, Tidied, Uploads};
@@ -44,6 +45,7 @@ pub(super) struct Evidence {
     pub(super) retention: Retention,
     pub(super) search: Search,
     jobs: Running,
+    rescanning: Rescanning,
     tidier: Background,
     eraser: Background,
 }
@@ -52,18 +54,21 @@ impl Evidence {
     /// Puts the parts together and starts what works in the background.
     pub(super) fn start(ground: &Ground, low_priority: &LowPriority) -> Result<Self, StartError> {
         let search = low_priority.within(|| Search::start(ground))?;
-        let scanning = scanning::open(&ground.config)?;
-        let (receiver, jobs) = low_priority.within(|| receiving(ground, search.wake(), scanning));
+        let (rescans, aside) = Rescans::new(ground);
+        let scan = (scanning::open(&ground.config)?, aside);
+        let (receiver, jobs) = low_priority.within(|| receiving(ground, search.wake(), scan));
+        let rescanning = low_priority.within(|| rescans.start(&receiver));
         let (uploads, tidier) = uploads(&ground.config, &receiver);
         let (retention, eraser) = retention(ground, &search);
         let direct = ground.store.direct(&ground.config, &receiver);
-        Ok(Self { receiver, uploads, direct, retention, search, jobs, tidier, eraser })
+        Ok(Self { receiver, uploads, direct, retention, search, jobs, rescanning, tidier, eraser })
     }
 
     /// Ends what works in the background, and finishes the commit of the index that is being written.
     pub(super) async fn stop(self) {
         self.tidier.stop().await;
         self.eraser.stop().await;
+        self.rescanning.stop().await;
         self.jobs.stop().await;
         self.search.stop().await;
     }
@@ -92,7 +97,11 @@ fn retention(ground: &Ground, search: &Search) -> (Retention, Background) {
 }
 
 /// What receives documents, and the running jobs that read them out. `index` is told of each change for it.
-fn receiving(ground: &Ground, index: Arc<Notify>, scanning: Scanning) -> (Receiver, Running) {
+fn receiving(
+    ground: &Ground,
+    index: Arc<Notify>,
+    (scanning, aside): (Scanning, Aside),
+) -> (Receiver, Running) {
     let Ground { config, database, vault, clock, random, node, outbox, .. } = ground;
     let processor = Processor {
         database: database.clone(),
@@ -115,6 +124,7 @@ fn receiving(ground: &Ground, index: Arc<Notify>, scanning: Scanning) -> (Receiv
         turns: Turns::default(),
         keeper: Keeper::new(database, outbox.clone(), Some(index)),
         scanning,
+        aside,
     };
     // Ends with the runtime; broken off anywhere, the next start goes on.
     tokio::spawn(keep_tidy(vault.clone(), database.clone(), Arc::clone(clock)));
@@ -125,6 +135,7 @@ fn receiving(ground: &Ground, index: Arc<Notify>, scanning: Scanning) -> (Receiv
 async fn keep_tidy(vault: Vault, database: Database, clock: Arc<dyn Clock>) {
     loop {
         sweep_once(&vault, &database, &*clock).await;
+        end_quarantine(&vault, &database, &*clock).await;
         forget_keys(&database, &*clock).await;
         forget_backups(&vault, &database, &*clock).await;
         // sleeps: what is removed became old by the passing of time
@@ -147,6 +158,14 @@ async fn forget_backups(vault: &Vault, database: &Database, clock: &dyn Clock) {
     };
     if let Err(error) = forgotten.await {
         tracing::warn!(%error, "backups whose time is over keep their keys; it is tried again");
+    }
+}
+
+async fn end_quarantine(vault: &Vault, database: &Database, clock: &dyn Clock) {
+    match quarantine::sweep(vault, database, clock.now()).await {
+        Ok(0) => {}
+        Ok(files) => tracing::info!(files, "removed infected files whose time is over"),
+        Err(error) => tracing::warn!(%error, "infected files were not removed; it is tried again"),
     }
 }
 

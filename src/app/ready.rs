@@ -43,7 +43,11 @@ pub(super) fn probes(ground: &Ground, evidence: &Evidence, certificates: &Certif
     let store = StoreProbe { read: store.watched(files), write: remembered(write, holds) };
     let keys = KeysProbe { signers: Arc::clone(&certificates.signers), clock: Arc::clone(clock) };
     let index = IndexProbe { indexer: evidence.search.indexer.clone() };
-    let scanner = ScannerProbe { scanning: evidence.receiver.scanning.clone() };
+    let scanner = ScannerProbe {
+        scanning: evidence.receiver.scanning.clone(),
+        unclear: evidence.receiver.aside.unclear,
+        database: database.clone(),
+    };
     Probes::default()
         .with("database", remembered(database.clone(), REMEMBERED))
         .with("keystore", remembered(keystore.clone(), REMEMBERED))

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::intake::receive::WhenUnclear;
 use crate::scan::clamd::Address;
 
 /// The scanner that every file goes through.
@@ -18,6 +19,12 @@ pub struct Scan {
     pub answer_seconds: u64,
     /// Time for all waits of a file.
     pub total_seconds: u64,
+    /// What becomes of a file without a clear answer.
+    pub unavailable: WhenUnclear,
+    /// Time an infected file is kept.
+    pub quarantine_days: u32,
+    /// Bytes of them that are kept for an authority.
+    pub quarantine_bytes_max: u64,
 }
 
 impl Default for Scan {
@@ -28,6 +35,9 @@ impl Default for Scan {
             connect_seconds: 5,
             answer_seconds: 120,
             total_seconds: 240,
+            unavailable: WhenUnclear::Refuse,
+            quarantine_days: 30,
+            quarantine_bytes_max: 1 << 30,
         }
     }
 }

@@ -40,8 +40,8 @@ pub struct Journal {
     pub highest: i64,
 }
 
-/// Bytes of documents and certificates, texts of documents, pieces of uploads that are wanted, in the order of their
-/// ids behind `after`.
+/// Bytes of documents and certificates, texts of documents, pieces of uploads that are wanted, files that wait for the
+/// virus scanner or were found infected, in the order of their ids behind `after`.
 pub async fn promised(
     tx: &mut Tx,
     after: Option<ObjectId>,
@@ -60,6 +60,10 @@ pub async fn promised(
                     JOIN uploads u ON u.id = p.upload AND u.expires_at > 0
                     JOIN upload_pieces f ON f.upload = p.upload AND f.number = 0
                     WHERE p.object > $1
+                    UNION ALL
+                    SELECT object, authority, size, object, sha256, cipher_sha256 FROM held_files WHERE object > $1
+                    UNION ALL
+                    SELECT object, authority, size, object, NULL, NULL FROM quarantine WHERE object > $1
                     ORDER BY 1 LIMIT $2");
     let rows = rows.bind(after).bind(i64::from(max)).all(tx).await?;
     rows.iter().map(read).collect()
@@ -79,6 +83,8 @@ pub async fn is_promised(tx: &mut Tx, object: ObjectId) -> Result<bool, Database
                      UNION ALL SELECT 1 FROM documents WHERE text_object = $1
                      UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1
                      UNION ALL SELECT 1 FROM backups WHERE id = $1
+                     UNION ALL SELECT 1 FROM held_files WHERE object = $1
+                     UNION ALL SELECT 1 FROM quarantine WHERE object = $1
                      UNION ALL SELECT 1 FROM erasures WHERE (object = $1 OR text_object = $1)
                      AND pages_at IS NULL AND objects_at IS NULL LIMIT 1");
     Ok(found.bind(object).optional(tx).await?.is_some())

@@ -49,6 +49,8 @@ pub struct Document {
     pub received_by: String,
     /// When it was made durable.
     pub stored_at: Timestamp,
+    /// When the virus scanner found nothing in it; none: nobody has looked.
+    pub scanned_at: Option<Timestamp>,
     /// When its text was read out of it.
     pub extracted: Option<Extracted>,
     /// When the index took it over.
@@ -148,6 +150,7 @@ pub(super) fn insert_all<'d>(documents: impl Iterator<Item = &'d Document>) -> S
             document.received_at,
             &document.received_by,
             document.stored_at,
+            document.scanned_at,
             extracted.map(|read| read.at),
             extracted.map(|read| read.pages),
             extracted.map(|read| read.words),
@@ -157,7 +160,8 @@ pub(super) fn insert_all<'d>(documents: impl Iterator<Item = &'d Document>) -> S
     };
     insert_rows(
         "INSERT INTO documents (id, authority, object, media_type, file_name, title, kind, reference, doc_date,
-             file, entry, restriction, received_at, received_by, stored_at, extracted_at, pages, words, flag, flag_at)",
+             file, entry, restriction, received_at, received_by, stored_at, scanned_at, extracted_at, pages,
+             words, flag, flag_at)",
         documents.map(row),
         "",
     )
@@ -203,14 +207,17 @@ pub async fn is_restricted(tx: &mut Tx, id: DocumentId) -> Result<bool, Database
     Ok(row.bind(id).optional(tx).await?.is_some())
 }
 
-/// Notes what reading the document out has given, and that nothing is wrong with it (any more).
+/// Notes what reading the document out has given, and that nothing is wrong with it (any more), unless the virus scanner
+/// has found something in it.
 pub async fn set_extracted(
     tx: &mut Tx,
     authority: AuthorityId,
     id: DocumentId,
     extracted: &Extracted,
 ) -> Result<(), DatabaseError> {
-    sql("UPDATE documents SET extracted_at = $3, pages = $4, words = $5, text_object = $6, flag = NULL, flag_at = NULL
+    sql("UPDATE documents SET extracted_at = $3, pages = $4, words = $5, text_object = $6,
+             flag = CASE WHEN flag = 'infected' THEN flag END,
+             flag_at = CASE WHEN flag = 'infected' THEN flag_at END
          WHERE id = $1 AND authority = $2")
     .bind(id)
     .bind(authority)
@@ -222,7 +229,7 @@ pub async fn set_extracted(
     Ok(())
 }
 
-/// Notes that a step failed for good. What was reached before stays.
+/// Notes that a step failed for good. What was reached before stays, and so does what the virus scanner has found.
 pub async fn set_flag(
     tx: &mut Tx,
     authority: AuthorityId,
@@ -230,7 +237,8 @@ pub async fn set_flag(
     reason: &str,
     at: Timestamp,
 ) -> Result<(), DatabaseError> {
-    let flag = sql("UPDATE documents SET flag = $3, flag_at = $4 WHERE id = $1 AND authority = $2");
+    let flag = sql("UPDATE documents SET flag = $3, flag_at = $4 WHERE id = $1 AND authority = $2
+                    AND (flag IS NULL OR flag <> 'infected')");
     flag.bind(id).bind(authority).bind(reason).bind(at).later(tx);
     Ok(())
 }
@@ -243,13 +251,29 @@ pub async fn set_indexed(tx: &mut Tx, documents: &[DocumentId], at: Timestamp) -
     Ok(())
 }
 
-/// Whether any row refers to an object: as bytes of a document or a certificate, as a document's text, or as a piece
-/// of an upload.
+/// The documents of an authority with these bytes, and what they are flagged with.
+pub async fn with_bytes(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    sha256: Sha256,
+) -> Result<Vec<(DocumentId, Option<String>)>, DatabaseError> {
+    let rows = sql(
+        "SELECT documents.id, documents.flag FROM documents JOIN objects ON objects.id = documents.object
+                    WHERE objects.authority = $1 AND objects.sha256 = $2 ORDER BY documents.id",
+    );
+    let rows = rows.bind(authority).bind(sha256).all(tx).await?;
+    rows.iter().map(|row| Ok((row.id("id")?, row.get("flag")?))).collect()
+}
+
+/// Whether any row refers to an object: as bytes of a document or a certificate, as a document's text, as a piece of an
+/// upload, or as a file that waits for the virus scanner or was found infected.
 pub async fn is_referenced(tx: &mut Tx, object: ObjectId) -> Result<bool, DatabaseError> {
     let row = sql("SELECT 1 AS there FROM objects WHERE id = $1
                    UNION ALL SELECT 1 FROM documents WHERE text_object = $1
                    UNION ALL SELECT 1 FROM upload_pieces WHERE object = $1
-                   UNION ALL SELECT 1 FROM backups WHERE id = $1 LIMIT 1");
+                   UNION ALL SELECT 1 FROM backups WHERE id = $1
+                   UNION ALL SELECT 1 FROM held_files WHERE object = $1
+                   UNION ALL SELECT 1 FROM quarantine WHERE object = $1 LIMIT 1");
     Ok(row.bind(object).optional(tx).await?.is_some())
 }
 
@@ -316,6 +340,7 @@ fn document(row: &Row) -> Result<Document, DatabaseError> {
         received_at: row.time("received_at")?,
         received_by: row.text("received_by")?,
         stored_at: row.time("stored_at")?,
+        scanned_at: row.get("scanned_at")?,
         extracted: extracted.transpose()?,
         indexed_at: row.get("indexed_at")?,
         flag: flag.map(|flag| Ok::<_, DatabaseError>((flag, row.time("flag_at")?))).transpose()?,

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::idempotency::{self, StoredAnswer};
-use super::{DatabaseError, Row, Tx, documents, sql};
+use super::{DatabaseError, Row, Tx, documents, quarantine, sql};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{AuthorityId, DocumentId, ObjectId};
 
@@ -126,6 +126,7 @@ pub async fn erase(
     .bind(erasure.authority)
     .bind(erasure.document.to_string())
     .later(tx);
+    quarantine::end(tx, erasure.authority, sha256, erasure.erased_at).await?;
     let object = unused(tx, object).await?;
     let text = match doomed.text {
         Some(text) => unused(tx, text).await?,

@@ -144,7 +144,7 @@ pub async fn claim_all(tx: &mut Tx, all: &[Option<&Answered>]) -> Result<Vec<Opt
 }
 
 /// Takes the answer back in the transaction that has stored it.
-pub(super) fn withdraw(tx: &mut Tx, one: &Answered) {
+pub fn withdraw(tx: &mut Tx, one: &Answered) {
     sql("DELETE FROM idempotency WHERE authority = $1 AND client = $2 AND route = $3 AND key = $4 AND lease = $5")
         .bind(one.scope.authority)
         .bind(&one.scope.client)

@@ -279,6 +279,15 @@ pub async fn revive(tx: &mut Tx, kind: &str, now: Timestamp) -> Result<u64, Data
         .await
 }
 
+/// Makes the jobs of a kind due at once that wait for another try: what they waited for is there again.
+pub async fn hasten(tx: &mut Tx, kind: &str, now: Timestamp) -> Result<u64, DatabaseError> {
+    sql("UPDATE jobs SET due_at = $2 WHERE kind = $1 AND lease IS NULL AND poisoned_at IS NULL AND due_at > $2")
+        .bind(kind)
+        .bind(now)
+        .execute(tx)
+        .await
+}
+
 /// Makes the jobs that `of` has claimed due at once, or all that anybody has: when it is known, at a start, that
 /// whoever had the leases is dead.
 pub async fn take_over(tx: &mut Tx, of: Option<NodeId>, now: Timestamp) -> Result<u64, DatabaseError> {

@@ -44,8 +44,12 @@ pub async fn set_restriction(
     index_changes::append_hiding(tx, document, authority, at, hides).await
 }
 
-/// The seals that the locks of an entry put on its documents. Call [`super::entries::hold`] first.
-async fn seals(tx: &mut Tx, authority: AuthorityId, entry: &EntryKey) -> Result<String, DatabaseError> {
+/// The seals that the locks of an entry put on its documents. To write them, call [`super::entries::hold`] first.
+pub(super) async fn seals(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    entry: &EntryKey,
+) -> Result<String, DatabaseError> {
     let query = sql("SELECT DISTINCT kind FROM entry_locks WHERE authority = $1 AND register = $2 AND office = $3
                      AND year = $4 AND number = $5 AND valid_to IS NULL
                      AND kind IN ('adoption', 'geschlechtseintrag-und-vornamen', 'sperrvermerk') ORDER BY kind");

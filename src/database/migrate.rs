@@ -44,6 +44,7 @@ pub(super) static MAIN: Schema = Schema {
         migration!(4, "sqlite", "postgres", "0004_erasure.sql"),
         migration!(5, "sqlite", "postgres", "0005_events.sql"),
         migration!(6, "sqlite", "postgres", "0006_direct_uploads.sql"),
+        migration!(7, "sqlite", "postgres", "0007_scanning.sql"),
         migration!(8, "sqlite", "postgres", "0008_backups.sql"),
         migration!(9, "sqlite", "postgres", "0009_sources.sql"),
     ]),

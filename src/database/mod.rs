@@ -19,6 +19,7 @@ pub mod export;
 #[cfg(test)]
 mod fault_tests;
 pub mod gather;
+pub mod held;
 pub mod idempotency;
 pub mod incoming;
 pub mod index;
@@ -36,6 +37,7 @@ mod migrate;
 pub mod orders;
 mod postgres;
 mod presence;
+pub mod quarantine;
 mod row;
 pub mod sources;
 mod sqlite;

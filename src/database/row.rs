@@ -10,7 +10,7 @@ use super::error::DatabaseError;
 use crate::domain::digest::Sha256;
 use crate::domain::ids::{
     AuthorityId, CertificateId, DirectUploadId, DocumentId, HoldId, JobId, NodeId, ObjectId, OrderId,
-    UploadId,
+    QuarantineId, UploadId,
 };
 
 /// One row of an answer.
@@ -191,5 +191,6 @@ ids!(
     NodeId,
     ObjectId,
     OrderId,
+    QuarantineId,
     UploadId
 );

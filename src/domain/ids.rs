@@ -98,6 +98,10 @@ id!(
     DirectUploadId
 );
 id!(
+    /// An infected file, kept apart.
+    QuarantineId
+);
+id!(
     /// A hold: why a document may not be erased.
     HoldId
 );

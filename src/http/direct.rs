@@ -118,11 +118,12 @@ pub(super) async fn announce(
     params(("id" = String, Path, description = "32 hex digits")),
     responses(
         (status = 201, description = "Durable", body = documents::View, headers(("Location" = String))),
+        (status = 202, description = "Durable, and waits for the virus scanner, where that is configured", body = documents::View, headers(("Location" = String))),
         (status = 404, description = "Not a direct upload of this client, or its time is over", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The file is not there yet, or is just being taken in", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "The bytes are not what they were announced as", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "The bytes have another digest", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The store does not answer", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "The bytes have another digest, or are infected", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The store or the virus scanner does not answer", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
 pub(super) async fn complete(
@@ -131,7 +132,7 @@ pub(super) async fn complete(
     direct: web::Data<Option<Direct>>,
 ) -> Result<HttpResponse, Problem> {
     let sender = upload::sender(&uploader, Uploader::ROLES);
-    let answer = on(&direct)?.complete(&sender, id.into_inner(), documents::created).await?;
+    let answer = on(&direct)?.complete(&sender, id.into_inner(), documents::answer_to).await?;
     Ok(upload::answer(&answer))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Extracts, calls the flow, maps; knows no SQL and no keys.
 
+mod answers;
 pub(super) mod content;
 mod disposition;
 pub(super) mod erase;
@@ -10,7 +11,6 @@ pub(super) mod marks;
 mod range;
 pub(super) mod upload;
 
-use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -21,17 +21,15 @@ use super::caller::{Caller, Reader, Uploader};
 use super::problem::{Body as ProblemBody, Kind, Problem};
 use crate::database::audit::{self, Act};
 use crate::database::documents::{self, Document};
-use crate::database::idempotency::StoredAnswer;
-use crate::database::{Database, DatabaseError, Tx, erasures, keeping};
+use crate::database::{Database, DatabaseError, Tx, erasures, held, keeping, quarantine};
 use crate::domain::ids::DocumentId;
 use crate::intake::extract::PageText;
-use crate::intake::receive::{Kept, ReceiveError, Receiver};
+use crate::intake::receive::{Kept, Outcome, Receiver};
 use crate::intake::texts;
-use crate::objects::{ObjectRef, StoreError, VaultError};
+use crate::objects::ObjectRef;
 use crate::search::index::{Reader as SearchReader, Sight};
 
-/// After so many seconds the virus scanner may answer again.
-const SCANNER_AGAIN_SECONDS: u32 = 30;
+pub(super) use answers::answer_to;
 
 /// The route template, as scope of idempotency keys.
 pub(super) const ROUTE: &str = "/v1/documents";
@@ -89,6 +87,10 @@ pub struct View {
     /// When it was made durable.
     #[schema(value_type = String, format = DateTime)]
     stored_at: Timestamp,
+    /// When the virus scanner found nothing in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    scanned_at: Option<Timestamp>,
     /// When its text was read out of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -113,6 +115,8 @@ pub struct View {
 #[serde(rename_all = "lowercase")]
 #[schema(as = DocumentState)]
 pub enum State {
+    /// Its bytes are durable and wait for the virus scanner: nobody reads them before.
+    Held,
     /// Its bytes are durable.
     Stored,
     /// Its text was read.
@@ -190,6 +194,11 @@ impl View {
     pub(super) fn held(document: Document, holds: Vec<keeping::Hold>) -> Self {
         Self { holds: holds.into_iter().map(Into::into).collect(), ..document.into() }
     }
+
+    /// A file that waits for the virus scanner to become this document.
+    fn waiting(document: Document) -> Self {
+        Self { state: State::Held, ..document.into() }
+    }
 }
 
 impl From<Document> for View {
@@ -218,6 +227,7 @@ impl From<Document> for View {
             received_at: document.received_at,
             received_by: document.received_by,
             stored_at: document.stored_at,
+            scanned_at: document.scanned_at,
             extracted_at: document.extracted.as_ref().map(|extracted| extracted.at),
             pages: document.extracted.as_ref().map(|extracted| extracted.pages),
             words: document.extracted.as_ref().map(|extracted| extracted.words),
@@ -251,6 +261,7 @@ impl From<Document> for View {
     )),
     responses(
         (status = 201, description = "Durable", body = View, headers(("Location" = String))),
+        (status = 202, description = "Durable, and waits for the virus scanner, where that is configured", body = View, headers(("Location" = String))),
         (status = 200, description = "The caller has brought this source before: it is this document", body = known::Known, headers(("Location" = String))),
         (status = 400, description = "Not well formed, or the body ended early", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "The first request with this key still runs", body = ProblemBody, content_type = "application/problem+json"),
@@ -271,7 +282,8 @@ pub(crate) async fn upload(
     let once = upload::once(&request, &uploader)?;
     let (uploaded, fields) = upload::take_in(&receiver, &request, &sender, payload).await?;
     match receiver.keep(uploaded, &fields, &sender, once).await? {
-        Kept::New(document) => Ok(upload::answer(&created(&document))),
+        Kept::New(document) => Ok(upload::answer(&answer_to(Outcome::Kept(&document)))),
+        Kept::Held(document) => Ok(upload::answer(&answer_to(Outcome::Held(&document)))),
         Kept::Before(answer) => Ok(upload::answer(&answer)),
         Kept::Known(document) => Ok(known::answer(document)),
     }
@@ -299,6 +311,9 @@ pub(crate) async fn metadata(
         })
     });
     let (found, holds) = read.await?;
+    if let Seen::Waiting(document) = found {
+        return Ok(web::Json(View::waiting(*document)));
+    }
     let document = found.document()?;
     Ok(web::Json(View::held(document, holds)))
 }
@@ -306,6 +321,10 @@ pub(crate) async fn metadata(
 /// What a reader sees at the address of a document.
 enum Seen {
     Document(Box<Document>),
+    /// For the virus scanner, to become this document.
+    Waiting(Box<Document>),
+    /// It waited for the virus scanner, and that has found something.
+    Infected,
     Erased,
     Nothing,
 }
@@ -314,6 +333,8 @@ impl Seen {
     fn document(self) -> Result<Document, Problem> {
         match self {
             Self::Document(document) => Ok(*document),
+            Self::Waiting(_) => Err(Kind::AwaitingScan.problem()),
+            Self::Infected => Err(Kind::Quarantined.problem()),
             Self::Erased => Err(Kind::Erased.problem()),
             Self::Nothing => Err(Kind::NotFound.problem()),
         }
@@ -326,9 +347,18 @@ async fn seen(tx: &mut Tx, reader: SearchReader, id: DocumentId) -> Result<Seen,
         let visible = reader.may_see(found.authority, &found.restriction);
         return Ok(if visible { Seen::Document(Box::new(found)) } else { Seen::Nothing });
     }
+    if let Some(waiting) = held::find(tx, reader.authority, id).await? {
+        let restriction = waiting.restriction();
+        let visible = reader.may_see(waiting.document.authority, &restriction);
+        let document = Box::new(Document { restriction, ..waiting.document });
+        return Ok(if visible { Seen::Waiting(document) } else { Seen::Nothing });
+    }
+    let told = |restricted: bool| !restricted || reader.sight == Sight::All;
+    if let Some(infected) = quarantine::of_document(tx, reader.authority, id).await? {
+        return Ok(if told(infected.restricted) { Seen::Infected } else { Seen::Nothing });
+    }
     let erased = erasures::find(tx, reader.authority, id).await?;
-    let told = erased.is_some_and(|erased| !erased.restricted || reader.sight == Sight::All);
-    Ok(if told { Seen::Erased } else { Seen::Nothing })
+    Ok(if erased.is_some_and(|erased| told(erased.restricted)) { Seen::Erased } else { Seen::Nothing })
 }
 
 /// The bytes of a document, or a range of them, as they came.
@@ -345,7 +375,8 @@ async fn seen(tx: &mut Tx, reader: SearchReader, id: DocumentId) -> Result<Seen,
         (status = 206, description = "The range", body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 304, description = "The copy at hand is this one"),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "It waits for the virus scanner", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 410, description = "It was erased, or found infected", body = ProblemBody, content_type = "application/problem+json"),
         (status = 500, description = "What lies on the store is not what was written", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The store does not answer; Retry-After says when to ask again", body = ProblemBody, content_type = "application/problem+json"),
         (status = 416, description = "The range lies outside the file", body = ProblemBody, content_type = "application/problem+json"),
@@ -368,7 +399,7 @@ pub(crate) async fn content(
         (status = 200, body = Text),
         (status = 404, description = "Not a document of this authority", body = ProblemBody, content_type = "application/problem+json"),
         (status = 410, description = "It was erased", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "It was not read yet, or could not be", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "It was not read yet, or could not be, or waits for the virus scanner", body = ProblemBody, content_type = "application/problem+json"),
     ),
     security(("bearer" = [])))]
 pub(crate) async fn text(
@@ -415,58 +446,4 @@ async fn read_by(
         })
     });
     work.await?.document()
-}
-
-/// The answer to a new document. It depends on nothing but the row, so that it can be given again.
-pub(super) fn created(document: &Document) -> StoredAnswer {
-    let location = (LOCATION.to_string(), format!("{ROUTE}/{}", document.id));
-    let body = serde_json::to_vec(&View::from(document.clone())).unwrap_or_default();
-    StoredAnswer { status: 201, headers: vec![location], body }
-}
-
-impl From<ReceiveError> for Problem {
-    fn from(error: ReceiveError) -> Self {
-        match error {
-            ReceiveError::Empty => Kind::EmptyFile.problem(),
-            ReceiveError::TooLarge { max } => {
-                Kind::BodyTooLarge.problem().expected(format!("at most {max} bytes"))
-            }
-            ReceiveError::Incomplete { got } => Kind::BodyIncomplete.problem().got(format!("{got} bytes")),
-            ReceiveError::Digest { expected, got } => {
-                Kind::DigestMismatch.problem().expected(expected.to_string()).got(got.to_string())
-            }
-            ReceiveError::Type(lie) => {
-                Kind::MediaTypeMismatch.problem().expected(lie.claimed).got(lie.found.as_str())
-            }
-            ReceiveError::Infected { signature } => Kind::Infected.problem().got(signature.as_str()),
-            ReceiveError::Unscanned(why) if why.may_pass() => {
-                Kind::NotScanned.problem().detail(why.to_string()).retry_after(SCANNER_AGAIN_SECONDS)
-            }
-            ReceiveError::Unscanned(why) => Kind::Unscannable.problem().detail(why.to_string()),
-            ReceiveError::KeyReused => Kind::IdempotencyKeyReused.problem(),
-            ReceiveError::KeyInUse => Kind::IdempotencyInProgress.problem().retry_after(1),
-            ReceiveError::SourceErased => {
-                Kind::Erased.problem().detail("it was brought before under this source, and was erased")
-            }
-            ReceiveError::Vault(error) => error.into(),
-            ReceiveError::Database(error) => error.into(),
-        }
-    }
-}
-
-impl From<VaultError> for Problem {
-    fn from(error: VaultError) -> Self {
-        match error {
-            // The key is erased: there is nothing here any more.
-            VaultError::Key(crate::objects::KeyError::Erased { .. }) => Kind::NotFound.problem(),
-            VaultError::Store(StoreError::Io { .. })
-            | VaultError::Key(crate::objects::KeyError::Store(_)) => Self::unavailable(&error),
-            VaultError::Damaged { .. }
-            | VaultError::Store(StoreError::NotFound { .. } | StoreError::OutOfRange { .. }) => {
-                tracing::error!(%error, "evidence is damaged");
-                Kind::ContentDamaged.problem()
-            }
-            _ => Self::internal(&error),
-        }
-    }
 }

@@ -21,6 +21,7 @@ mod openapi;
 mod orders;
 mod pages;
 pub mod problem;
+mod quarantine;
 mod routes;
 mod search;
 mod server;

@@ -6,7 +6,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     certificates, direct, documents, entries, events, export, health, log, metrics, orders, pages, problem,
-    search, uploads, verify,
+    quarantine, search, uploads, verify,
 };
 
 /// The document. Each route of the table is listed here; a test says which is missing.
@@ -48,6 +48,7 @@ use super::{
         export::begin,
         export::trail,
         export::page,
+        quarantine::list,
         events::dead,
         events::replay_all,
         events::replay,

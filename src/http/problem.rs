@@ -57,6 +57,8 @@ problems! {
     MediaTypeMismatch    415 "media-type-mismatch"    "The file is not what it was sent as."
     MediaTypeUnsupported 415 "media-type-unsupported" "Files of this type are not taken as evidence."
     Infected             422 "infected"               "The virus scanner has found something in the file."
+    AwaitingScan         409 "awaiting-scan"          "The file waits for the virus scanner; nobody reads it before."
+    Quarantined          410 "quarantined"            "The virus scanner has found something in the file that was to become this document."
     Unscannable          422 "unscannable"            "The virus scanner does not take this file, or not all of it, and unscanned files are refused."
     NotScanned           503 "not-scanned"            "The virus scanner does not answer clearly, and unscanned files are refused; try again later."
     DocumentHeld         409 "document-held"          "A hold forbids to erase the document."

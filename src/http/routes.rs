@@ -8,7 +8,7 @@ use actix_web::{FromRequest, Handler, Responder, Route as Matching, guard, web};
 use super::problem::{Kind, Problem};
 use super::{
     certificates, direct, documents, entries, events, export, health, log, metrics, openapi, orders, pages,
-    search, uploads, verify,
+    quarantine, search, uploads, verify,
 };
 
 /// Every route.
@@ -65,6 +65,8 @@ pub(crate) fn table() -> Vec<Route> {
         on(Method::GET, "/v1/export", export::begin),
         on(Method::GET, "/v1/export/audit", export::trail),
         on(Method::GET, "/v1/export/{part}", export::page),
+        // auditor: what the virus scanner has found something in
+        on(Method::GET, "/v1/quarantine", quarantine::list),
         // operator, auditor: what others could not be told
         on(Method::GET, "/v1/events/dead", events::dead),
         on(Method::POST, "/v1/events/dead/replay", events::replay_all),

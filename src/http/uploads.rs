@@ -169,7 +169,7 @@ pub(crate) async fn status(
         (status = 410, description = "Expired or ended", body = ProblemBody, content_type = "application/problem+json"),
         (status = 413, description = "More bytes than were announced", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "Not bytes, or not what they were announced as: the upload is ended", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "No bytes again and again, or a wrong digest: the upload is ended", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "No bytes again and again, a wrong digest, or infected: the upload is ended", body = ProblemBody, content_type = "application/problem+json"),
         (status = 423, description = "Another request works on it", body = ProblemBody, content_type = "application/problem+json"),
         (status = 460, description = "The bytes do not have their checksum", body = ProblemBody, content_type = "application/problem+json"),
     ),

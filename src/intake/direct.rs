@@ -11,10 +11,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::fields::{FieldError, Fields, FileName};
-use super::receive::{Claims, Kept, Once, ReceiveError, Receiver, Sender};
+use super::receive::{Claims, Kept, Once, Outcome, ReceiveError, Receiver, Sender};
 use crate::database::DatabaseError;
 use crate::database::direct_uploads::{self as rows, DirectUpload};
-use crate::database::documents::Document;
 use crate::database::idempotency::{KEPT, Scope, StoredAnswer};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::DirectUploadId;
@@ -127,7 +126,7 @@ impl Direct {
         &self,
         sender: &Sender,
         id: DirectUploadId,
-        answer: fn(&Document) -> StoredAnswer,
+        answer: fn(Outcome<'_>) -> StoredAnswer,
     ) -> Result<StoredAnswer, DirectError> {
         let row = self.find(sender, id).await?;
         if let Some(answer) = row.answer {
@@ -169,7 +168,7 @@ impl Direct {
         &self,
         sender: &Sender,
         row: &DirectUpload,
-        answer: fn(&Document) -> StoredAnswer,
+        answer: fn(Outcome<'_>) -> StoredAnswer,
     ) -> Result<StoredAnswer, DirectError> {
         let announced: Announced =
             serde_json::from_str(&row.ticket).map_err(|error| DatabaseError::Statement(error.to_string()))?;
@@ -206,8 +205,14 @@ impl Direct {
             key: row.id.to_string(),
         };
         let once = Some(Once { scope, answer });
-        match self.receiver.keep(uploaded, &fields_of(&announced)?, sender, once).await? {
-            Kept::New(document) => Ok(answer(&document)),
+        let kept = match self.receiver.keep(uploaded, &fields_of(&announced)?, sender, once).await {
+            // It is in quarantine: this too is the end of the ticket.
+            Err(ReceiveError::Infected { signature }) => return Ok(answer(Outcome::Infected(&signature))),
+            kept => kept?,
+        };
+        match kept {
+            Kept::New(document) => Ok(answer(Outcome::Kept(&document))),
+            Kept::Held(document) => Ok(answer(Outcome::Held(&document))),
             Kept::Before(answer) => Ok(answer),
             Kept::Known(document) => Ok(StoredAnswer {
                 status: 200,

@@ -1,4 +1,4 @@
-//! Evidence on its way in: receive, store, extract in a sandboxed child, index.
+//! Evidence on its way in: receive, scan, store, extract in a sandboxed child, index.
 
 pub mod direct;
 pub mod extract;
@@ -7,7 +7,9 @@ pub mod index;
 pub mod keeper;
 pub mod media_type;
 pub mod process;
+pub mod quarantine;
 pub mod receive;
+pub mod rescan;
 pub mod steps;
 pub mod sweep;
 pub mod texts;

@@ -31,8 +31,10 @@ use crate::jobs::Wake;
 use crate::objects::{Sealed, SealingWriter, Vault, VaultError};
 use crate::scan::{Scanning, Signature, Unclear, Verdict};
 
+mod aside;
 mod head;
 
+pub use aside::{Aside, INFECTED, SCAN_JOB, WhenUnclear};
 use head::Head;
 
 /// The kind of the job that reads the text out of a document; its payload is `{"document": id}`.
@@ -59,6 +61,8 @@ pub struct Receiver {
     pub keeper: Keeper,
     /// What looks at every file before it is kept.
     pub scanning: Scanning,
+    /// What becomes of files that are not clean.
+    pub aside: Aside,
 }
 
 /// What the sender claims about the bytes.
@@ -87,12 +91,23 @@ pub struct Sender {
     pub request_id: Option<String>,
 }
 
-/// A key under which the same request gets the same answer, and how the answer is made from a document.
+/// A key under which the same request gets the same answer, and how the answer is made.
 pub struct Once {
     /// Within what the key is unique, and the key.
     pub scope: Scope,
-    /// The answer to a new document.
-    pub answer: fn(&Document) -> StoredAnswer,
+    /// The answer to what the request comes to.
+    pub answer: fn(Outcome<'_>) -> StoredAnswer,
+}
+
+/// What a request comes to that is answered once.
+#[derive(Debug, Clone, Copy)]
+pub enum Outcome<'o> {
+    /// A document, durable.
+    Kept(&'o Document),
+    /// A file, durable, that waits for the virus scanner to become this document.
+    Held(&'o Document),
+    /// Nothing: the file is infected.
+    Infected(&'o Signature),
 }
 
 /// A file that came whole and is what it claims to be. Nothing of it is visible yet; dropped, nothing remains.
@@ -110,6 +125,8 @@ pub struct Uploaded {
 pub enum Kept {
     /// A new document, durable.
     New(Box<Document>),
+    /// A file that waits for the virus scanner to become this document, durable.
+    Held(Box<Document>),
     /// The request was answered before: this is the answer.
     Before(StoredAnswer),
     /// The sender has brought this file before, under the same name (`Fields::source`): it is this document.
@@ -145,7 +162,7 @@ pub enum ReceiveError {
     /// The bytes are not of the type that was claimed.
     #[error(transparent)]
     Type(#[from] Lie),
-    /// The virus scanner has found something. The file was not kept.
+    /// The virus scanner has found something. The file is in quarantine.
     #[error("the file is infected: {signature}")]
     Infected {
         /// What was found.
@@ -259,16 +276,20 @@ impl Receiver {
         {
             return Ok(kept);
         }
-        if let Some(refusal) = uploaded.refusal() {
-            return self.refuse(refusal, once, print).await;
-        }
+        let scanned_at = match uploaded.verdict {
+            Verdict::NotScanned => None,
+            Verdict::Clean => Some(uploaded.at),
+            Verdict::Infected(_) | Verdict::Unclear(_) => {
+                return self.set_aside(uploaded, aside::Request { fields, sender, once, print, steps }).await;
+            }
+        };
         let (id, at) = (DocumentId::draw(&*self.random), uploaded.at);
         let (media_type, file_name) = (uploaded.media_type, uploaded.file_name);
         steps.after(Step::TakenIn).await;
         let sealed = uploaded.writer.finish().await?;
         steps.after(Step::Durable).await;
         let fresh = sealed.at;
-        let row = Row { id, media_type, file_name, at, stored_at: self.clock.now() };
+        let row = Row { id, media_type, file_name, at, stored_at: self.clock.now(), scanned_at };
         let document = row.document(&sealed, fields, sender);
         let arriving = self.arriving(document, &sealed, fields, sender, once.map(|once| (once, print)));
         let job = arriving.incoming.job.is_some();
@@ -286,8 +307,7 @@ impl Receiver {
         match outcome? {
             Arrived::Kept(document) => Ok(Kept::New(document)),
             Arrived::Refused(Refusal::Key(claim)) => answered(claim)?.ok_or(ReceiveError::KeyInUse),
-            Arrived::Refused(Refusal::Source(Taken::As(document))) => Ok(Kept::Known(document)),
-            Arrived::Refused(Refusal::Source(Taken::Erased(_))) => Err(ReceiveError::SourceErased),
+            Arrived::Refused(Refusal::Source(taken)) => known(taken),
         }
     }
 
@@ -299,37 +319,21 @@ impl Receiver {
         sender: &Sender,
         once: Option<(Once, Sha256)>,
     ) -> Arriving {
-        let once = once.map(|(Once { scope, answer }, fingerprint)| Answered {
-            scope,
-            fingerprint,
-            lease: idempotency::Lease::draw(&*self.random),
-            at: document.stored_at,
-            answer: answer(&document),
-        });
+        let at = document.stored_at;
+        let once = once.map(|(once, print)| self.answered(once, print, Outcome::Kept(&document), at));
         // Where the store locks objects, the job does it, once the row is durable.
         let done = !self.vault.protects() && read_at_once(&mut document);
-        let job = (!done).then(|| self.job(&document));
-        let act = act(&document, sender);
-        let source = fields.source.map(|name| {
-            let Sender { authority, client, .. } = sender.clone();
-            Source { authority, client, name }
-        });
+        let job = (!done).then(|| self.job(EXTRACT_JOB, &document));
+        let (act, source) = (act(&document, sender), source(fields, sender));
         let incoming = Incoming { document, sealed: sealed.clone(), act, job, once, source };
         Arriving { incoming, entry: fields.entry.clone() }
     }
 
-    /// Who was answered before gets that answer, whatever the scanner says today.
-    async fn refuse(
-        &self,
-        refusal: ReceiveError,
-        once: Option<Once>,
-        print: Sha256,
-    ) -> Result<Kept, ReceiveError> {
-        let before = match &once {
-            Some(once) => self.kept_meanwhile(once, print).await?,
-            None => None,
-        };
-        before.ok_or(refusal)
+    /// The answer of a request, to be kept under its key.
+    fn answered(&self, once: Once, fingerprint: Sha256, outcome: Outcome<'_>, at: Timestamp) -> Answered {
+        let Once { scope, answer } = once;
+        let lease = idempotency::Lease::draw(&*self.random);
+        Answered { scope, fingerprint, lease, at, answer: answer(outcome) }
     }
 
     /// What became of the request that was waited for; none if it did not come to its end.
@@ -350,25 +354,15 @@ impl Receiver {
         }
     }
 
-    fn job(&self, document: &Document) -> NewJob {
+    /// A job of this kind for a document.
+    pub(super) fn job(&self, kind: &'static str, document: &Document) -> NewJob {
         NewJob {
             id: JobId::draw(&*self.random),
             authority: document.authority,
-            kind: EXTRACT_JOB,
+            kind,
             unique_key: None,
             payload: json!({ "document": document.id }),
             due_at: document.stored_at,
-        }
-    }
-}
-
-impl Uploaded {
-    /// Why it is not kept, if the scanner is the reason.
-    fn refusal(&self) -> Option<ReceiveError> {
-        match &self.verdict {
-            Verdict::NotScanned | Verdict::Clean => None,
-            Verdict::Infected(signature) => Some(ReceiveError::Infected { signature: signature.clone() }),
-            Verdict::Unclear(why) => Some(ReceiveError::Unscanned(why.clone())),
         }
     }
 }
@@ -380,6 +374,7 @@ struct Row {
     file_name: Option<FileName>,
     at: Timestamp,
     stored_at: Timestamp,
+    scanned_at: Option<Timestamp>,
 }
 
 impl Row {
@@ -403,10 +398,19 @@ impl Row {
             received_at: self.at,
             received_by: sender.client.clone(),
             stored_at: self.stored_at,
+            scanned_at: self.scanned_at,
             extracted: None,
             indexed_at: None,
             flag: None,
         }
+    }
+}
+
+/// What becomes of a file that was brought before.
+const fn known(taken: Taken) -> Result<Kept, ReceiveError> {
+    match taken {
+        Taken::As(document) => Ok(Kept::Known(document)),
+        Taken::Erased(_) => Err(ReceiveError::SourceErased),
     }
 }
 
@@ -420,15 +424,28 @@ fn answered(claim: Claim) -> Result<Option<Kept>, ReceiveError> {
     }
 }
 
+/// What the sender calls the file, if it calls it something that it never brings twice.
+fn source(fields: &Fields, sender: &Sender) -> Option<Source> {
+    let Sender { authority, client, .. } = sender.clone();
+    fields.source.map(|name| Source { authority, client, name })
+}
+
 fn act(document: &Document, sender: &Sender) -> Act {
+    let (at, subject_id) = (document.received_at, document.id.to_string());
+    let (action, subject_kind) = ("document.received".to_owned(), "document".to_owned());
+    Act { at, action, subject_kind, subject_id, ..act_of(sender) }
+}
+
+/// An act of the sender, that does not say yet what was done to what.
+fn act_of(sender: &Sender) -> Act {
     Act {
-        at: document.received_at,
+        at: Timestamp::UNIX_EPOCH,
         authority: Some(sender.authority),
         actor: sender.client.clone(),
         role: sender.role.to_owned(),
-        action: "document.received".to_owned(),
-        subject_kind: "document".to_owned(),
-        subject_id: document.id.to_string(),
+        action: String::new(),
+        subject_kind: String::new(),
+        subject_id: String::new(),
         request_id: sender.request_id.clone(),
         personal: None,
     }

@@ -11,11 +11,11 @@ use crate::database::documents::Document;
 use crate::database::erasures::{self, Doomed, Erasure};
 use crate::database::idempotency::StoredAnswer;
 use crate::database::index_changes::{self, Hides};
-use crate::database::{DatabaseError, Tx, audit, documents, jobs, keeping};
-use crate::domain::ids::DocumentId;
+use crate::database::{DatabaseError, Tx, audit, documents, held, jobs, keeping};
+use crate::domain::ids::{AuthorityId, DocumentId};
 use crate::domain::retention::{ErasureReason, Provision, first_day_after};
 use crate::events::{Event, Happening};
-use crate::intake::receive::EXTRACT_JOB;
+use crate::intake::receive::{EXTRACT_JOB, SCAN_JOB};
 
 /// Why a document is erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,11 @@ impl Retention {
                 // First, so that no text of it is kept any more by whoever reads it out right now.
                 let job = json!({ "document": document });
                 jobs::cancel(tx, by.reader.authority, EXTRACT_JOB, &job).await?;
-                let found = documents::find(tx, by.reader.authority, document).await?;
+                jobs::cancel(tx, by.reader.authority, SCAN_JOB, &job).await?;
+                let found = match documents::find(tx, by.reader.authority, document).await? {
+                    Some(found) => Some(found),
+                    None => waiting(tx, by.reader.authority, document).await?,
+                };
                 let found = found.filter(|seen| by.reader.may_see(seen.authority, &seen.restriction));
                 let found = found.ok_or(RetentionError::NotFound)?;
                 must_be_permitted(tx, &found, &grounds, act.at.to_zoned(TimeZone::UTC).date()).await?;
@@ -69,6 +73,17 @@ impl Retention {
         self.outbox.wake();
         Ok(erasure)
     }
+}
+
+/// The file that waits to become this document: it waits no more.
+async fn waiting(
+    tx: &mut Tx,
+    authority: AuthorityId,
+    document: DocumentId,
+) -> Result<Option<Document>, DatabaseError> {
+    let found = held::find(tx, authority, document).await?;
+    held::remove(tx, authority, document).await?;
+    Ok(found.map(|held| Document { restriction: held.restriction(), ..held.document }))
 }
 
 async fn must_be_permitted(

@@ -11,6 +11,8 @@ use crate::database::erasures::{self, Open, Step};
 use crate::database::{Database, DatabaseError};
 use crate::domain::clock::Clock;
 use crate::domain::ids::{DocumentId, ObjectId};
+use crate::intake::quarantine;
+use crate::intake::sweep::SweepError;
 use crate::objects::{Vault, VaultError};
 use crate::search::index::{IndexError, SearchBackend};
 
@@ -39,6 +41,15 @@ pub enum EraseError {
     /// A thread broke down.
     #[error("a thread of the erasing broke down")]
     Broken,
+}
+
+impl From<SweepError> for EraseError {
+    fn from(error: SweepError) -> Self {
+        match error {
+            SweepError::Vault(error) => Self::Vault(error),
+            SweepError::Database(error) => Self::Database(error),
+        }
+    }
 }
 
 /// Finishes erasures.
@@ -132,7 +143,9 @@ impl Eraser {
     /// First, so that from now on no copy of the sealed bytes can be opened, wherever there is one.
     async fn erase_keys(&self, open: &[Open]) -> Result<(), EraseError> {
         let keys: Vec<ObjectId> = open.iter().filter_map(|erasure| erasure.object).collect();
-        if !keys.is_empty() {
+        // Infected files with the same bytes: their time was ended with the document.
+        let infected = quarantine::sweep(&self.vault, &self.database, self.clock.now()).await?;
+        if !keys.is_empty() || infected > 0 {
             self.vault.erase_keys(keys).await?;
             self.keystore.scrub().await?;
         }

@@ -2,7 +2,7 @@
 //! What is not visible for the one who acts is not there.
 
 use super::{By, Retention, RetentionError};
-use crate::database::{DatabaseError, Tx, audit, documents, keeping};
+use crate::database::{DatabaseError, Tx, audit, documents, held, keeping};
 use crate::domain::ids::{DocumentId, HoldId};
 use crate::domain::restriction::Restriction;
 use crate::search::index::Reader;
@@ -122,8 +122,14 @@ impl Retention {
 async fn must_be_visible(tx: &mut Tx, reader: Reader, document: DocumentId) -> Result<(), RetentionError> {
     tx.serialize_on(&format!("document {document}")).await?;
     let found: Result<_, DatabaseError> = documents::find(tx, reader.authority, document).await;
-    let seen = found?.filter(|found| reader.may_see(found.authority, &found.restriction));
-    seen.map(drop).ok_or(RetentionError::NotFound)
+    if found?.is_some_and(|found| reader.may_see(found.authority, &found.restriction)) {
+        return Ok(());
+    }
+    let waiting = held::find(tx, reader.authority, document).await?;
+    match waiting.filter(|waiting| reader.may_see(reader.authority, &waiting.restriction())) {
+        Some(_) => Err(RetentionError::AwaitsScan),
+        None => Err(RetentionError::NotFound),
+    }
 }
 
 #[cfg(test)]

@@ -61,6 +61,9 @@ pub enum RetentionError {
     /// There is no such document, or hold, for the one who acts.
     #[error("there is no such document")]
     NotFound,
+    /// It is no document yet.
+    #[error("the file waits for the virus scanner")]
+    AwaitsScan,
     /// It is held.
     #[error("the document is held: {holds} holds")]
     Held {

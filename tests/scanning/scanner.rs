@@ -5,6 +5,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use stammbuch::config::Config;
 use tempfile::TempDir;
@@ -89,29 +92,60 @@ pub enum Plays {
     Silent,
 }
 
-/// Something at a scanner's address, until the test ends.
+/// Something at a scanner's address.
 pub struct Liar {
-    folder: TempDir,
+    /// Where its name lies, if it made that itself.
+    folder: Option<TempDir>,
+    socket: PathBuf,
+    /// Files that it was asked about, from their first to their last byte.
+    asked: Arc<AtomicUsize>,
 }
 
 impl Liar {
     pub fn new(plays: Plays) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("liar.sock")).unwrap();
+        let mut liar = Self::at(folder.path().join("liar.sock"), plays);
+        liar.folder = Some(folder);
+        liar
+    }
+
+    /// At the address that something else will have later.
+    pub fn at(socket: PathBuf, plays: Plays) -> Self {
+        let listener = UnixListener::bind(&socket).unwrap();
+        let asked = Arc::<AtomicUsize>::default();
+        let counter = Arc::clone(&asked);
         std::thread::spawn(move || {
             for link in listener.incoming().map_while(Result::ok) {
-                std::thread::spawn(move || play(link, plays));
+                let counter = Arc::clone(&counter);
+                std::thread::spawn(move || play(link, plays, &counter));
             }
         });
-        Self { folder }
+        Self { folder: None, socket, asked }
     }
 
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join("liar.sock")
+        self.socket.clone()
+    }
+
+    /// Waits until it was asked about a file.
+    pub fn until_asked(&self) {
+        let began = Instant::now();
+        while self.asked.load(Ordering::SeqCst) == 0 {
+            assert!(began.elapsed() < Duration::from_secs(60), "nobody asks");
+            // sleeps: whoever asks does so by its own time
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 
-fn play(mut link: UnixStream, plays: Plays) {
+impl Drop for Liar {
+    /// Its thread goes on listening to a name that is gone.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.socket);
+    }
+}
+
+fn play(mut link: UnixStream, plays: Plays, asked: &AtomicUsize) {
     let mut command = [0; 10];
     if let Plays::CutsAfter(bytes) = plays {
         let _ = link.read_exact(&mut vec![0; bytes]);
@@ -126,6 +160,7 @@ fn play(mut link: UnixStream, plays: Plays) {
     while link.read_exact(&mut length).is_ok() && length != [0; 4] {
         let _ = link.read_exact(&mut vec![0; u32::from_be_bytes(length) as usize]);
     }
+    asked.fetch_add(1, Ordering::SeqCst);
     match plays {
         Plays::Says(text) => drop(link.write_all(text)),
         _ => drop(link.read(&mut length)),

@@ -37,6 +37,7 @@ fn letter(number: u8, object: ObjectId) -> Document {
         received_at: at(1),
         received_by: "engine-1".into(),
         stored_at: at(2),
+        scanned_at: Some(at(2)),
         extracted: None,
         indexed_at: None,
         flag: None,

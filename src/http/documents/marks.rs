@@ -140,6 +140,7 @@ impl From<RetentionError> for Problem {
     fn from(error: RetentionError) -> Self {
         match error {
             RetentionError::NotFound => Kind::NotFound.problem(),
+            RetentionError::AwaitsScan => Kind::AwaitingScan.problem(),
             RetentionError::Held { holds } => Kind::DocumentHeld.problem().expected(0).got(holds),
             RetentionError::TermNotEnded { until } => {
                 Kind::TermNotEnded.problem().rule("§ 5 Abs. 5, § 7 Abs. 3 PStG").expected(until.to_string())

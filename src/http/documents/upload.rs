@@ -50,7 +50,7 @@ pub(super) fn once(request: &HttpRequest, caller: &Principal) -> Result<Option<O
     let Some(key) = IdempotencyKey::of(request)? else { return Ok(None) };
     let (authority, client, key) = (caller.authority, caller.client.clone(), key.into_string());
     let scope = Scope { authority, client, route: super::ROUTE, key };
-    Ok(Some(Once { scope, answer: super::created }))
+    Ok(Some(Once { scope, answer: super::answer_to }))
 }
 
 /// Takes the file in and reads the fields, in whatever order they come.
@@ -192,10 +192,11 @@ fn header(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 pub(in crate::http) fn answer(stored: &StoredAnswer) -> HttpResponse {
     let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::CREATED);
     let mut response = HttpResponse::build(status);
+    response.content_type("application/json");
     for (name, value) in &stored.headers {
         response.insert_header((name.as_str(), value.as_str()));
     }
-    response.content_type("application/json").body(stored.body.clone())
+    response.body(stored.body.clone())
 }
 
 impl From<FieldError> for Problem {

@@ -1,5 +1,6 @@
 //! An upload becomes a document with everything that belongs to it, or leaves nothing at all.
 
+mod aside;
 mod kill;
 mod machine;
 
@@ -46,6 +47,7 @@ impl Bench {
                 turns: Turns::default(),
                 keeper,
                 scanning: Scanning::off(),
+                aside: Aside::default(),
             },
             store,
             keys,
@@ -89,10 +91,14 @@ fn once(key: &str) -> Option<Once> {
         route: "/v1/documents",
         key: key.to_owned(),
     };
-    let answer = |document: &Document| StoredAnswer {
-        status: 201,
-        headers: vec![("Location".to_owned(), document.id.to_string())],
-        body: document.id.to_string().into_bytes(),
+    let answer = |outcome: Outcome<'_>| {
+        let (status, text) = match outcome {
+            Outcome::Kept(document) => (201, document.id.to_string()),
+            Outcome::Held(document) => (202, document.id.to_string()),
+            Outcome::Infected(signature) => (422, signature.to_string()),
+        };
+        let headers = vec![("Location".to_owned(), text.clone())];
+        StoredAnswer { status, headers, body: text.into_bytes() }
     };
     Some(Once { scope, answer })
 }
@@ -100,7 +106,7 @@ fn once(key: &str) -> Option<Once> {
 fn new(kept: Kept) -> Document {
     match kept {
         Kept::New(document) => *document,
-        Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
+        Kept::Held(_) | Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
     }
 }
 

@@ -12,15 +12,17 @@ use futures_util::{Stream, stream};
 use super::{Hold, Metadata, UploadError, Uploads};
 use crate::access::Role;
 use crate::database::DatabaseError;
-use crate::database::documents::Document;
 use crate::database::idempotency::{KEPT, Scope, StoredAnswer};
 use crate::database::uploads::{self, Piece, Upload};
 use crate::domain::ids::DocumentId;
-use crate::intake::receive::{Claims, Kept, Once, Sender};
+use crate::intake::receive::{Claims, Kept, Once, Outcome, ReceiveError, Sender};
 use crate::objects::{ObjectRef, OpenObject, Vault, VaultError};
+use crate::scan::Signature;
 
 /// Within what an upload's id is the key of its document.
 const ROUTE: &str = "/v1/uploads/{id}";
+/// The status under which it is remembered that an upload was infected.
+const INFECTED: u16 = 422;
 /// Bytes that are read and held at a time.
 const READ_BYTES: u64 = 256 * 1024;
 
@@ -84,9 +86,9 @@ impl Uploads {
         }
         let kept = self.receiver.keep(uploaded?, &metadata.fields, &sender(upload), Some(once(upload))).await;
         match kept? {
-            Kept::New(document) => Ok(document.id),
+            Kept::New(document) | Kept::Held(document) => Ok(document.id),
             Kept::Known(document) => Ok(document),
-            Kept::Before(answer) => document_in(&answer).ok_or(UploadError::Unfinished),
+            Kept::Before(answer) => document_in(&answer),
         }
     }
 
@@ -189,14 +191,25 @@ fn once(upload: &Upload) -> Once {
         route: ROUTE,
         key: upload.id.to_string(),
     };
-    let answer = |document: &Document| StoredAnswer {
-        status: 201,
-        headers: Vec::new(),
-        body: document.id.to_string().into_bytes(),
-    };
     Once { scope, answer }
 }
 
-fn document_in(answer: &StoredAnswer) -> Option<DocumentId> {
-    std::str::from_utf8(&answer.body).ok()?.parse().ok()
+/// What is remembered of an upload's end: the document, or what was found instead.
+fn answer(outcome: Outcome<'_>) -> StoredAnswer {
+    let (status, text) = match outcome {
+        Outcome::Kept(document) => (201, document.id.to_string()),
+        Outcome::Held(document) => (202, document.id.to_string()),
+        Outcome::Infected(signature) => (INFECTED, signature.to_string()),
+    };
+    StoredAnswer { status, headers: Vec::new(), body: text.into_bytes() }
+}
+
+fn document_in(answer: &StoredAnswer) -> Result<DocumentId, UploadError> {
+    let text = std::str::from_utf8(&answer.body).map_err(|_| UploadError::Unfinished)?;
+    if answer.status == INFECTED
+        && let Ok(signature) = Signature::try_from(text.to_owned())
+    {
+        return Err(ReceiveError::Infected { signature }.into());
+    }
+    text.parse().map_err(|_| UploadError::Unfinished)
 }

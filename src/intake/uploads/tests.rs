@@ -15,6 +15,7 @@ use crate::domain::clock::FixedClock;
 use crate::domain::random::SeededRandom;
 use crate::events::Outbox;
 use crate::intake::keeper::Keeper;
+use crate::intake::receive::Aside;
 use crate::intake::turns::Turns;
 use crate::objects::{
     KeyRows as _, MasterKeys, MemoryKeyRows, MemoryStore, ObjectRef, ObjectStore as _, Vault,
@@ -60,6 +61,7 @@ impl Bench {
             turns: Turns::default(),
             keeper,
             scanning: Scanning::off(),
+            aside: Aside::default(),
         };
         Self { uploads: Uploads::new(receiver, BOUNDS), store, keys, clock }
     }

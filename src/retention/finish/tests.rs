@@ -20,7 +20,7 @@ use crate::intake::extract::PageText;
 use crate::intake::fields::Fields;
 use crate::intake::index::Indexer;
 use crate::intake::keeper::Keeper;
-use crate::intake::receive::{Claims, EXTRACT_JOB, Kept, Receiver, Sender};
+use crate::intake::receive::{Aside, Claims, EXTRACT_JOB, Kept, Receiver, Sender};
 use crate::intake::texts;
 use crate::intake::turns::Turns;
 use crate::objects::{DiskStore, KeyError, MasterKeys, ObjectRef, ObjectStore};
@@ -65,6 +65,7 @@ impl Archive {
             turns: Turns::default(),
             keeper: Keeper::new(&database, Outbox::silent(), None),
             scanning: Scanning::off(),
+            aside: Aside::default(),
         };
         let wake = Arc::new(Notify::new());
         let retention = Retention {
@@ -87,7 +88,7 @@ impl Archive {
         let fields = Fields::parse(fields.iter().copied()).unwrap();
         match self.receiver.keep(uploaded, &fields, &sender, None).await.unwrap() {
             Kept::New(document) => *document,
-            Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
+            Kept::Held(_) | Kept::Before(_) | Kept::Known(_) => panic!("a new document was expected"),
         }
     }
 

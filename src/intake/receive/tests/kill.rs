@@ -55,7 +55,7 @@ async fn opened_with(
     let keys = Arc::new(Keystore::new(keystore.clone()));
     let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
     let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
-    let scanning = Scanning::off();
+    let (scanning, aside) = (Scanning::off(), Aside::default());
     Opened {
         receiver: Receiver {
             vault,
@@ -67,6 +67,7 @@ async fn opened_with(
             turns,
             keeper,
             scanning,
+            aside,
         },
         keystore,
     }
@@ -191,7 +192,7 @@ async fn killed_at_each_place_nothing_is_lost_doubled_or_left_over() {
             );
             assert_eq!(documents, ledger.len() + usize::from(done), "{place:?}");
             let id = match opened.upload(last, &EveryStep).await {
-                Kept::New(document) => document.id,
+                Kept::New(document) | Kept::Held(document) => document.id,
                 Kept::Before(answer) => String::from_utf8(answer.body).unwrap().parse().unwrap(),
                 Kept::Known(_) => panic!("{place:?}: nothing was asked that knows it"),
             };

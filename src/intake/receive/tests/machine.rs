@@ -434,8 +434,19 @@ fn open(
     let vault = Vault::new(store, keys, master, clock.clone(), random.clone());
     let (database, clock) = (database.clone(), clock.clone());
     let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
-    let scanning = Scanning::off();
-    Receiver { vault, database, clock, random, bytes_max: 1 << 20, jobs: None, turns, keeper, scanning }
+    let (scanning, aside) = (Scanning::off(), Aside::default());
+    Receiver {
+        vault,
+        database,
+        clock,
+        random,
+        bytes_max: 1 << 20,
+        jobs: None,
+        turns,
+        keeper,
+        scanning,
+        aside,
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "variables repeat a run or make it longer")]
