@@ -79,10 +79,21 @@ fn long_text() -> Vec<u8> {
 #[test]
 fn the_whole_service_runs_on_a_bucket() {
     let Some(bucket) = Bucket::make() else { return };
+    the_whole_service_runs_on(&bucket, ["enforced", "enforced", "enforced"]);
+}
+
+/// Garage does not know conditions, answers 200, and overwrites.
+#[test]
+fn the_whole_service_runs_on_a_garage_whose_conditions_are_no_use() {
+    let Some(bucket) = Bucket::make_on("STAMMBUCH_TEST_GARAGE") else { return };
+    the_whole_service_runs_on(&bucket, ["ignored", "ignored", "enforced"]);
+}
+
+fn the_whole_service_runs_on(bucket: &Bucket, [overwrite, swap, checksum]: [&str; 3]) {
     let server = Server::start_with(|config| bucket.configure(config, &bucket.endpoint.clone()));
     let health = server.citizen().get("/health/ready").expect(200);
     let expected = json!({
-        "overwrite": "enforced", "swap": "enforced", "checksum": "enforced", "lock": "unknown", "versions": "none",
+        "overwrite": overwrite, "swap": swap, "checksum": checksum, "lock": "unknown", "versions": "none",
     });
     assert_eq!(health["facts"]["objects"], expected);
     let (small, large) = (b"Taufschein aus Musterstadt".to_vec(), long_text());

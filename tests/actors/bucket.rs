@@ -21,9 +21,14 @@ pub struct Bucket {
 impl Bucket {
     /// None, said aloud, where there is no store to test with.
     pub fn make() -> Option<Self> {
+        Self::make_on("STAMMBUCH_TEST_S3")
+    }
+
+    /// As [`Self::make`], on the store that another variable names.
+    pub fn make_on(variable: &str) -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "tests are handed their store by the environment")]
-        let Ok(given) = std::env::var("STAMMBUCH_TEST_S3") else {
-            eprintln!("skipped: STAMMBUCH_TEST_S3 names no store");
+        let Ok(given) = std::env::var(variable) else {
+            eprintln!("skipped: {variable} names no store");
             return None;
         };
         Some(Self::at(&given, None))
