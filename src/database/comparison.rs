@@ -50,13 +50,13 @@ pub async fn promised(
     let after = after.unwrap_or(ObjectId::from_bytes([0; 16]));
     let rows = sql("SELECT o.id, o.authority, o.size, COALESCE(
                         (SELECT d.object FROM documents d WHERE d.text_object = o.id LIMIT 1), o.id) AS key_object,
-                        o.sha256, o.cipher_sha256, 0 AS piece
+                        o.sha256, o.cipher_sha256, CAST(0 AS BIGINT) AS piece
                     FROM objects o WHERE o.id > $1
                     UNION ALL
-                    SELECT text_object, authority, NULL, object, NULL, NULL, 0 FROM documents WHERE text_object > $1
+                    SELECT text_object, authority, NULL, object, NULL, NULL, CAST(0 AS BIGINT) FROM documents WHERE text_object > $1
                     AND text_object NOT IN (SELECT id FROM objects)
                     UNION ALL
-                    SELECT p.object, u.authority, p.size, f.object, NULL, NULL, 1 FROM upload_pieces p
+                    SELECT p.object, u.authority, p.size, f.object, NULL, NULL, CAST(1 AS BIGINT) FROM upload_pieces p
                     JOIN uploads u ON u.id = p.upload AND u.expires_at > 0
                     JOIN upload_pieces f ON f.upload = p.upload AND f.number = 0
                     WHERE p.object > $1
