@@ -61,9 +61,9 @@ pub async fn promised(
                     JOIN upload_pieces f ON f.upload = p.upload AND f.number = 0
                     WHERE p.object > $1
                     UNION ALL
-                    SELECT object, authority, size, object, sha256, cipher_sha256 FROM held_files WHERE object > $1
+                    SELECT object, authority, size, object, sha256, cipher_sha256, CAST(0 AS BIGINT) FROM held_files WHERE object > $1
                     UNION ALL
-                    SELECT object, authority, size, object, NULL, NULL FROM quarantine WHERE object > $1
+                    SELECT object, authority, size, object, NULL, NULL, CAST(0 AS BIGINT) FROM quarantine WHERE object > $1
                     ORDER BY 1 LIMIT $2");
     let rows = rows.bind(after).bind(i64::from(max)).all(tx).await?;
     rows.iter().map(read).collect()
