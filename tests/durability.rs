@@ -56,8 +56,11 @@ fn is_sync(call: &Call, of: &str) -> bool {
         && call.text.ends_with("= 0")
 }
 
+/// An object gets its name: by a rename that replaces nothing, or by a link, which never does.
 fn is_naming(call: &Call) -> bool {
-    call.name == "renameat2" && call.text.contains("RENAME_NOREPLACE") && call.text.contains("/objects/o/")
+    let renamed = call.name == "renameat2" && call.text.contains("RENAME_NOREPLACE");
+    let linked = call.name == "linkat" && call.text.ends_with("= 0");
+    (renamed || linked) && call.text.contains("/objects/o/")
 }
 
 /// The key is synced, and after it, after `stored` and before the answer the row.
@@ -78,7 +81,7 @@ fn journal_key_and_row_are_synced_in_this_order_before_201_is_sent() {
     let (_, written_bytes) = written.text.rsplit_once("= ").unwrap();
     assert!(written_bytes.trim().parse::<usize>().unwrap() > BYTES, "name and bytes are in it: {written:?}");
     let synced = only("the sync of the journal", &calls, |call| is_sync(call, "/journal-0>"));
-    let named = only("the rename that gives the object its name", &calls, is_naming);
+    let named = only("the call that gives the object its name", &calls, is_naming);
     assert!(written.ended < synced.began, "the journal is synced after it was written");
     assert!(synced.ended < named.began, "name and bytes are durable before anybody sees them");
     key_and_row_follow(&calls, named.ended);
@@ -88,7 +91,7 @@ fn journal_key_and_row_are_synced_in_this_order_before_201_is_sent() {
 fn file_folder_key_and_row_of_a_large_upload_are_synced_in_this_order_before_201_is_sent() {
     let Some((calls, _)) = traced_upload(1_000_000) else { return };
     let file = only("the sync of the object's bytes", &calls, |call| is_sync(call, "/.staging/"));
-    let named = only("the rename that gives the object its name", &calls, is_naming);
+    let named = only("the call that gives the object its name", &calls, is_naming);
     let folder = only("the sync of the object's folder", &calls, |call| {
         is_sync(call, "/objects/o/") && call.began > named.ended
     });

@@ -138,8 +138,10 @@ fn another_installation_neither_writes_into_the_folder_nor_opens_it() {
 #[test]
 fn objects_by_reference_come_back_where_the_store_still_is_and_nowhere_else() {
     let server = ServerProcess::start();
-    let bytes = b"Schreiben".as_slice();
-    let id = upload(&server, bytes);
+    // A picture: no job adds an object with its text while the backup is made.
+    let bytes = b"\x89PNG\r\n\x1a\nrest".as_slice();
+    let answer = server.engine().send("POST", "/v1/documents", &[("Content-Type", "image/png")], bytes);
+    let id = answer.expect(201)["id"].as_str().unwrap().to_owned();
     let places = Places::new();
     let line =
         ["--config", text(&server.config_file()), text(&places.path("data")), "--objects", "reference"];
