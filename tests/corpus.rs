@@ -139,10 +139,10 @@ fn is_found(clerk: &Actor, id: &str, phrase: &str) -> bool {
     answer["hits"].as_array().unwrap().iter().any(|hit| hit["document"] == id)
 }
 
-/// Resident memory of a process and all that it started, in bytes.
-fn resident(process: u32) -> u64 {
-    let own = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
-    let pages: u64 = own.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+/// Memory of a process and all that it started, in bytes: what several of them share is counted once (Pss).
+fn held(process: u32) -> u64 {
+    let own = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok());
     let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let children = threads.flat_map(|thread| {
         let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
@@ -153,12 +153,12 @@ fn resident(process: u32) -> u64 {
         std::fs::read(format!("/proc/{child}/cmdline"))
             .is_ok_and(|line| line.windows(13).any(|w| w == b"extract-child"))
     };
-    pages * 4096 + children.filter(is_extractor).map(resident).sum::<u64>()
+    own.unwrap_or(0) * 1024 + children.filter(is_extractor).map(held).sum::<u64>()
 }
 
 fn watch_memory(process: u32, peak: &AtomicU64, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
-        peak.fetch_max(resident(process), Ordering::Relaxed);
+        peak.fetch_max(held(process), Ordering::Relaxed);
         // sleeps: memory has to be looked at again and again
         std::thread::sleep(Duration::from_millis(10));
     }
@@ -247,6 +247,7 @@ fn real_files_are_stored_and_findable_or_flagged_within_the_memory() {
         assert!(enough, "{}: {found} of {with_text}", part.folder);
         assert!(left_out * 20 <= with_text, "{}: {left_out} left out beside {with_text}", part.folder);
     }
+    assert!(peak > 10 << 20, "the memory was not read: {peak}");
     assert!(peak < MEMORY_MAX, "{peak}");
     // The same process that was started is still there and well.
     assert_eq!(server.citizen().get("/health/ready").status, 200);
