@@ -421,7 +421,7 @@ fn what_cannot_be_repaired_is_named_with_what_to_do_and_left_alone() {
     };
     let dead = |copy: &Copy| {
         let job = "INSERT INTO jobs (id, authority, kind, payload, created_at, due_at, poisoned_at)
-                   SELECT id, id, 'event:x', '{}', 0, 0, 0 FROM authorities LIMIT 1";
+                   SELECT id, id, 'event:hook', '{}', 0, 0, 0 FROM authorities LIMIT 1";
         copy.statement(&copy.config.database.url, job);
     };
     let cases: [(Harm, &str); 7] = [
