@@ -8,10 +8,7 @@
 # both of the EICAR test file, which is put together here: as one piece it would be found by whoever scans this folder.
 # CLAMD_STREAM_MAX is its StreamMaxLength (20M).
 set -euo pipefail
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
+. "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/server.sh"
 
 # Answers PING.
 answers() {
@@ -62,32 +59,12 @@ CONF
   [ "$(id -u)" != 0 ] || echo "User root" >>"$dir/clamd.conf"
   PATH=$PATH:/usr/sbin setsid clamd -c "$dir/clamd.conf" >"$dir/server.log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  for _ in $(seq 300); do
-    if answers "$socket"; then
-      echo "$socket $port"
-      return 0
-    fi
-    kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
-    sleep 0.1
-  done
-  cat "$dir/server.log" "$dir/clamd.log" >&2
-  exit 1
-}
-
-stop() {
-  local pid
-  [ -f "$1/pid" ] || return 0
-  pid=$(cat "$1/pid")
-  kill -TERM "$pid" 2>/dev/null || return 0
-  for _ in $(seq 100); do
-    kill -0 "$pid" 2>/dev/null || return 0
-    sleep 0.1
-  done
-  kill -KILL "$pid"
+  await_server "$dir" "$dir/server.log" "$dir/clamd.log" -- answers "$socket"
+  echo "$socket $port"
 }
 
 case "${1:-}" in
   start) start "${2:?folder}" "${3:-0}" ;;
-  stop) stop "${2:?folder}" ;;
+  stop) stop_server "${2:?folder}" ;;
   *) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac

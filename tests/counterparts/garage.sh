@@ -9,6 +9,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/cache.sh"
+. "$here/server.sh"
 version=2.5.0
 
 build() {
@@ -24,7 +25,8 @@ print(*(one.getsockname()[1] for one in held))' "$1"
 }
 
 hex() { od -An "-N$1" -tx1 /dev/urandom | tr -d ' \n'; }
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# Its port is open before the key is there.
+answers() { listens "$1" && "$2" -c "$3/garage.toml" key allow --create-bucket "$4" >/dev/null 2>&1; }
 
 start() {
   local dir garage s3 rpc key secret
@@ -49,33 +51,12 @@ TOML
   GARAGE_DEFAULT_ACCESS_KEY=$key GARAGE_DEFAULT_SECRET_KEY=$secret GARAGE_DEFAULT_BUCKET=first \
     setsid "$garage" -c "$dir/garage.toml" server --single-node --default-bucket >"$dir/server.log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  for _ in $(seq 300); do
-    # Its port is open before the key is there.
-    if answers "$s3" && "$garage" -c "$dir/garage.toml" key allow --create-bucket "$key" >/dev/null 2>&1; then
-      echo "http://127.0.0.1:$s3 $key $secret"
-      return 0
-    fi
-    kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
-    sleep 0.1
-  done
-  cat "$dir/server.log" >&2
-  exit 1
-}
-
-stop() {
-  local pid
-  [ -f "$1/pid" ] || return 0
-  pid=$(cat "$1/pid")
-  kill -TERM "$pid" 2>/dev/null || return 0
-  for _ in $(seq 100); do
-    kill -0 "$pid" 2>/dev/null || return 0
-    sleep 0.1
-  done
-  kill -KILL "$pid"
+  await_server "$dir" "$dir/server.log" -- answers "$s3" "$garage" "$dir" "$key"
+  echo "http://127.0.0.1:$s3 $key $secret"
 }
 
 case "${1:-}" in
   start) start "${2:?folder}" ;;
-  stop) stop "${2:?folder}" ;;
+  stop) stop_server "${2:?folder}" ;;
   *) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac

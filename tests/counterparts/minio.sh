@@ -9,13 +9,8 @@
 # The tests take part with STAMMBUCH_TEST_S3 set to that line. Each test makes buckets of its own.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$here/server.sh"
 version=v0.0.0-20260212201848-7aac2a2c5b7c
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
-}
-
-answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
 start() {
   local dir port minio key=stammbuch-test secret scheme=http certs=()
@@ -33,32 +28,12 @@ start() {
   MINIO_ROOT_USER=$key MINIO_ROOT_PASSWORD=$secret MINIO_BROWSER=off MINIO_UPDATE=off CI=true MINIO_CI_CD=1 \
     setsid "$minio" server --quiet "${certs[@]}" --address "127.0.0.1:$port" "$dir/data" >"$dir/server.log" 2>&1 </dev/null &
   echo $! >"$dir/pid"
-  for _ in $(seq 300); do
-    if answers "$port"; then
-      echo "$scheme://127.0.0.1:$port $key $secret"
-      return 0
-    fi
-    kill -0 "$(cat "$dir/pid")" 2>/dev/null || break
-    sleep 0.1
-  done
-  cat "$dir/server.log" >&2
-  exit 1
-}
-
-stop() {
-  local pid
-  [ -f "$1/pid" ] || return 0
-  pid=$(cat "$1/pid")
-  kill -TERM "$pid" 2>/dev/null || return 0
-  for _ in $(seq 100); do
-    kill -0 "$pid" 2>/dev/null || return 0
-    sleep 0.1
-  done
-  kill -KILL "$pid"
+  await_server "$dir" "$dir/server.log" -- listens "$port"
+  echo "$scheme://127.0.0.1:$port $key $secret"
 }
 
 case "${1:-}" in
   start) start "${2:?folder}" "${3:-0}" ;;
-  stop) stop "${2:?folder}" ;;
+  stop) stop_server "${2:?folder}" ;;
   *) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac

@@ -8,6 +8,7 @@
 # The tests take part with STAMMBUCH_TEST_POSTGRES set to the url. Needs Debian's postgresql-15 (or newer);
 # PostgreSQL refuses to run as root, so it is then run as the user postgres.
 set -euo pipefail
+. "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/server.sh"
 
 bin() {
   local found
@@ -22,10 +23,6 @@ as_postgres() {
   else
     "$@"
   fi
-}
-
-free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
 start() {
