@@ -12,7 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::actors::desk::{desk, order};
-use crate::actors::place::Place;
+use crate::actors::place::{Place, files};
 use crate::actors::{Server, ServerProcess};
 use crate::search::{ask, found_later, ids};
 
@@ -111,17 +111,6 @@ fn upload(to: &Place, bytes: &[u8]) -> String {
     let headers = [("Content-Type", "text/plain")];
     let answer = to.engine().send("POST", "/v1/documents?title=Schreiben", &headers, bytes);
     answer.expect(201)["id"].as_str().unwrap().to_owned()
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files(&entry.path())),
-            false => found.push(entry.path()),
-        }
-    }
-    found
 }
 
 /// Files below a folder in which these bytes stand.

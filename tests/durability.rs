@@ -5,11 +5,10 @@ mod kill;
 mod power;
 mod trace;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::actors::ServerProcess;
-use crate::actors::place::Place;
+use crate::actors::place::{Place, files};
 pub use kill::nothing_is_orphaned;
 use trace::{Call, calls};
 
@@ -126,17 +125,6 @@ fn a_power_cut_that_takes_the_files_of_small_uploads_loses_none_that_was_acknowl
         assert_eq!(content.status, 200);
         assert!(content.body == *bytes, "document {id}");
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap()) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files(&entry.path())),
-            false => found.push(entry.path()),
-        }
-    }
-    found
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use stammbuch::access::Role;
 
-use crate::actors::place::Place;
+use crate::actors::place::{Place, files};
 use crate::actors::speak::Actor;
 use crate::actors::{Server, ServerProcess};
 use crate::search::{ask, found_later, ids};
@@ -44,17 +44,6 @@ fn erased(actor: &Actor, id: &str) {
     while erase().json().get("doneAt").is_none() {
         std::thread::yield_now();
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files(&entry.path())),
-            false => found.push(entry.path()),
-        }
-    }
-    found
 }
 
 /// The folder of the index's files: below that of its version, whichever it is.

@@ -465,4 +465,6 @@ fn fingerprint(uploaded: &Uploaded, fields: &Fields) -> Sha256 {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use stammbuch::transfer::folder::Folder;
 
 use super::{Ran, program, with_token, write};
 use crate::actors::desk::{copy, entry_path, order};
-use crate::actors::place::{OFFICE, PERSON, Place};
+use crate::actors::place::{OFFICE, PERSON, Place, files};
 use crate::actors::speak::Actor;
 use crate::actors::{Server, ServerProcess};
 
@@ -278,17 +278,6 @@ fn a_document_that_is_damaged_is_named_and_the_others_go_out() {
     let other = Server::start();
     let ran = Ran::of(program(&other, Role::Registrar, &["import", bag.to_str().unwrap()]));
     assert_eq!((ran.code, ran.counts()), (1, (1, 0, 1)));
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        match entry.file_type().unwrap().is_dir() {
-            true => found.extend(files(&entry.path())),
-            false => found.push(entry.path()),
-        }
-    }
-    found
 }
 
 #[test]

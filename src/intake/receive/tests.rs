@@ -35,23 +35,7 @@ impl Bench {
         let (store, keys) = (MemoryStore::new(clock.clone()), Arc::new(MemoryKeyRows::default()));
         let master = MasterKeys::single([1; 32]);
         let vault = Vault::new(Arc::new(store.clone()), keys.clone(), master, clock.clone(), random.clone());
-        let keeper = Keeper::new(&database, Outbox::silent(), None);
-        Self {
-            receiver: Receiver {
-                vault,
-                database,
-                clock,
-                random,
-                bytes_max: LIMIT,
-                jobs: None,
-                turns: Turns::default(),
-                keeper,
-                scanning: Scanning::off(),
-                aside: Aside::default(),
-            },
-            store,
-            keys,
-        }
+        Self { receiver: Receiver::alone(vault, &database, clock, random, LIMIT), store, keys }
     }
 
     async fn upload(&self, bytes: &[u8], claims: Claims) -> Result<Uploaded, ReceiveError> {

@@ -19,13 +19,10 @@ use crate::events::Outbox;
 use crate::intake::extract::PageText;
 use crate::intake::fields::Fields;
 use crate::intake::index::Indexer;
-use crate::intake::keeper::Keeper;
-use crate::intake::receive::{Aside, Claims, EXTRACT_JOB, Kept, Receiver, Sender};
+use crate::intake::receive::{Claims, EXTRACT_JOB, Kept, Receiver, Sender};
 use crate::intake::texts;
-use crate::intake::turns::Turns;
 use crate::objects::{DiskStore, KeyError, MasterKeys, ObjectRef, ObjectStore};
 use crate::retention::{By, Grounds, Reason, Retention, RetentionError};
-use crate::scan::Scanning;
 use crate::search::index::{Closeness, Question, Reader, Sight, TantivyBackend, TantivyLimits};
 use crate::search::query::parse;
 
@@ -55,18 +52,7 @@ impl Archive {
         let index: Arc<dyn SearchBackend> =
             Arc::new(TantivyBackend::open(&folder.path().join("index"), TantivyLimits::default()).unwrap());
         let indexer = Indexer::new(database.clone(), vault.clone(), index.clone(), clock.clone());
-        let receiver = Receiver {
-            vault: vault.clone(),
-            database: database.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            bytes_max: 1 << 20,
-            jobs: None,
-            turns: Turns::default(),
-            keeper: Keeper::new(&database, Outbox::silent(), None),
-            scanning: Scanning::off(),
-            aside: Aside::default(),
-        };
+        let receiver = Receiver::alone(vault.clone(), &database, clock.clone(), random.clone(), 1 << 20);
         let wake = Arc::new(Notify::new());
         let retention = Retention {
             database: database.clone(),

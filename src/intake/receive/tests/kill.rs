@@ -54,23 +54,7 @@ async fn opened_with(
     let store = Arc::new(DiskStore::open_with(&folder.join("objects"), Arc::new(points)).unwrap());
     let keys = Arc::new(Keystore::new(keystore.clone()));
     let vault = Vault::new(store, keys, MasterKeys::single([1; 32]), clock.clone(), random.clone());
-    let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
-    let (scanning, aside) = (Scanning::off(), Aside::default());
-    Opened {
-        receiver: Receiver {
-            vault,
-            database,
-            clock,
-            random,
-            bytes_max: 1 << 20,
-            jobs: None,
-            turns,
-            keeper,
-            scanning,
-            aside,
-        },
-        keystore,
-    }
+    Opened { receiver: Receiver::alone(vault, &database, clock, random, 1 << 20), keystore }
 }
 
 /// Every other one is longer than what goes to the store's journal.

@@ -432,21 +432,7 @@ fn open(
     let random = Arc::new(SeededRandom::new(STARTS.fetch_add(1, Ordering::Relaxed)));
     let (keys, master) = (keys.clone(), MasterKeys::single([1; 32]));
     let vault = Vault::new(store, keys, master, clock.clone(), random.clone());
-    let (database, clock) = (database.clone(), clock.clone());
-    let (turns, keeper) = (Turns::default(), Keeper::new(&database, Outbox::silent(), None));
-    let (scanning, aside) = (Scanning::off(), Aside::default());
-    Receiver {
-        vault,
-        database,
-        clock,
-        random,
-        bytes_max: 1 << 20,
-        jobs: None,
-        turns,
-        keeper,
-        scanning,
-        aside,
-    }
+    Receiver::alone(vault, database, clock.clone(), random, 1 << 20)
 }
 
 #[expect(clippy::disallowed_methods, reason = "variables repeat a run or make it longer")]
