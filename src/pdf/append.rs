@@ -8,7 +8,6 @@ mod update;
 use std::ops::Range;
 
 use jiff::Timestamp;
-use sha2::Digest as _;
 
 use super::raw::{Dict, RawError, Reference, Value};
 use super::revisions::{Revisions, StructureError};
@@ -94,9 +93,7 @@ pub struct Prepared {
 impl Prepared {
     /// SHA-256 over what `/ByteRange` covers: everything but the hole with its brackets.
     pub fn byte_range_digest(&self) -> Sha256 {
-        let mut hash = sha2::Sha256::new();
-        self.covered().iter().for_each(|part| hash.update(part));
-        Sha256::from_bytes(hash.finalize().into())
+        Sha256::of_parts(&self.covered())
     }
 
     /// What `/ByteRange` covers: the bytes before and after the hole with its brackets.

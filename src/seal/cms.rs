@@ -19,7 +19,7 @@ use super::oids;
 use super::signer::{Chain, Signer};
 use crate::domain::digest::Sha256;
 
-pub(super) fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SealError> {
+fn attribute(oid: ObjectIdentifier, value: Any) -> Result<Attribute, SealError> {
     Ok(Attribute { oid, values: SetOfVec::try_from(vec![value])? })
 }
 
@@ -42,45 +42,78 @@ pub(crate) struct Said {
     pub(crate) message_digest: Vec<u8>,
 }
 
+/// What is signed.
+pub(super) struct Content<'a> {
+    /// Its type.
+    pub(super) kind: ObjectIdentifier,
+    /// Its bytes, if the CMS is to hold them; else it is detached.
+    pub(super) held: Option<&'a [u8]>,
+    /// Its digest, by the signer's digest algorithm.
+    pub(super) digest: &'a [u8],
+}
+
+/// Whether the CMS holds the signer's certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Certificates {
+    /// All of them.
+    Chain,
+    /// None: who asks has them.
+    None,
+}
+
 /// Signs the byte range's digest, made by the signer's digest algorithm; gives the whole `ContentInfo` in DER,
 /// without unsigned attributes.
 pub(crate) fn sign(digest: &[u8], signer: &dyn Signer) -> Result<(Vec<u8>, Said), SealError> {
-    let chain = signer.chain();
-    let own = chain.own()?;
-    let signed = SetOfVec::try_from(vec![
-        attribute(oids::CONTENT_TYPE, Any::encode_from(&oids::DATA)?)?,
-        attribute(oids::MESSAGE_DIGEST, Any::encode_from(&OctetString::new(digest)?)?)?,
+    let content = Content { kind: oids::DATA, held: None, digest };
+    let (der, signature_value) = signed(&content, signer, Certificates::Chain)?;
+    let message_digest = digest.to_vec();
+    Ok((der, Said { signature_value, digest: signer.scheme().digest(), message_digest }))
+}
+
+/// Signs `content`; gives the whole `ContentInfo` in DER, and the signature value.
+pub(super) fn signed(
+    content: &Content<'_>,
+    signer: &dyn Signer,
+    certificates: Certificates,
+) -> Result<(Vec<u8>, Vec<u8>), SealError> {
+    let own = signer.chain().own()?;
+    let attributes = SetOfVec::try_from(vec![
+        attribute(oids::CONTENT_TYPE, Any::encode_from(&content.kind)?)?,
+        attribute(oids::MESSAGE_DIGEST, Any::encode_from(&OctetString::new(content.digest)?)?)?,
         attribute(oids::SIGNING_CERTIFICATE_V2, Any::from_der(&signing_certificate_v2(own))?)?,
     ])?;
-    let signature = signer.sign(&signed.to_der()?)?;
-    let algorithm = signer.scheme().digest();
-    let said =
-        Said { signature_value: signature.clone(), digest: algorithm, message_digest: digest.to_vec() };
+    let signature = signer.sign(&attributes.to_der()?)?;
     let tbs = &own.parsed().tbs_certificate;
     let sid = IssuerAndSerialNumber { issuer: tbs.issuer.clone(), serial_number: tbs.serial_number.clone() };
     let info = SignerInfo {
         version: CmsVersion::V1,
         sid: SignerIdentifier::IssuerAndSerialNumber(sid),
-        digest_alg: algorithm.identifier(),
-        signed_attrs: Some(signed),
+        digest_alg: signer.scheme().digest().identifier(),
+        signed_attrs: Some(attributes),
         signature_algorithm: signer.scheme().identifier()?,
-        signature: OctetString::new(signature)?,
+        signature: OctetString::new(signature.as_slice())?,
         unsigned_attrs: None,
     };
-    Ok((encode(&signed_data(info, chain)?)?, said))
-}
-
-fn signed_data(info: SignerInfo, chain: &Chain) -> Result<SignedData, SealError> {
-    let certificates = chain.certificates().iter();
-    let choices: Vec<_> = certificates.map(|c| CertificateChoices::Certificate(c.parsed().clone())).collect();
-    Ok(SignedData {
-        version: CmsVersion::V1,
+    let chain = (certificates == Certificates::Chain).then(|| certificate_set(signer.chain())).transpose()?;
+    let data = SignedData {
+        // RFC 5652, 5.1: 3 for any content but id-data.
+        version: if content.kind == oids::DATA { CmsVersion::V1 } else { CmsVersion::V3 },
         digest_algorithms: SetOfVec::try_from(vec![info.digest_alg.clone()])?,
-        encap_content_info: EncapsulatedContentInfo { econtent_type: oids::DATA, econtent: None },
-        certificates: Some(CertificateSet(SetOfVec::try_from(choices)?)),
+        encap_content_info: EncapsulatedContentInfo {
+            econtent_type: content.kind,
+            econtent: content.held.map(|held| Any::encode_from(&OctetString::new(held)?)).transpose()?,
+        },
+        certificates: chain,
         crls: None,
         signer_infos: SignerInfos(SetOfVec::try_from(vec![info])?),
-    })
+    };
+    Ok((encode(&data)?, signature))
+}
+
+fn certificate_set(chain: &Chain) -> Result<CertificateSet, SealError> {
+    let certificates = chain.certificates().iter();
+    let choices: Vec<_> = certificates.map(|c| CertificateChoices::Certificate(c.parsed().clone())).collect();
+    Ok(CertificateSet(SetOfVec::try_from(choices)?))
 }
 
 fn encode(data: &SignedData) -> Result<Vec<u8>, SealError> {

@@ -113,13 +113,9 @@ pub fn issue(
     let subject = name(&template.subject)?;
     let above = issuer.certificate.map(|c| &c.parsed().tbs_certificate);
     let algorithm = issuer.key.scheme().identifier()?;
-    let mut serial: [u8; 16] = random::bytes(random);
-    if let Some(first) = serial.first_mut() {
-        *first = *first & 0x3f | 0x40; // positive, and of one length
-    }
     let tbs_certificate = TbsCertificate {
         version: Version::V3,
-        serial_number: SerialNumber::new(&serial)?,
+        serial_number: SerialNumber::new(&positive(random::bytes(random)))?,
         signature: algorithm.clone(),
         issuer: above.map_or_else(|| subject.clone(), |tbs| tbs.subject.clone()),
         validity: Validity { not_before: time(template.not_before)?, not_after: time(template.not_after)? },
@@ -141,6 +137,14 @@ pub fn issue(
 pub fn to_pem(certificate: &Certificate) -> Result<String, IssueError> {
     let encoded = der::pem::encode_string("CERTIFICATE", der::pem::LineEnding::LF, certificate.der());
     encoded.map_err(|e| IssueError::Encoding(e.to_string()))
+}
+
+/// A serial number that is positive as an INTEGER in DER, and of one length.
+pub(super) fn positive(mut drawn: [u8; 16]) -> [u8; 16] {
+    if let Some(first) = drawn.first_mut() {
+        *first = *first & 0x3f | 0x40;
+    }
+    drawn
 }
 
 fn time(at: Timestamp) -> Result<Time, IssueError> {

@@ -230,9 +230,7 @@ impl Signature {
 
 /// `SHA-256(byte range digest ‖ SHA-256(signature value))`.
 pub fn seal_digest(byte_range_digest: &Sha256, signature_value: &[u8]) -> Sha256 {
-    let mut both = byte_range_digest.as_bytes().to_vec();
-    both.extend_from_slice(Sha256::of(signature_value).as_bytes());
-    Sha256::of(&both)
+    Sha256::of_parts(&[byte_range_digest.as_bytes(), Sha256::of(signature_value).as_bytes()])
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::digest::Sha256;
 use crate::pdf::revisions::Revisions;
+use crate::seal::algorithms::Digest;
 use crate::seal::certificate::{Certificate, CertificateError};
 use crate::seal::{self, oids};
 use crate::tlog::VerifierKey;
@@ -102,8 +103,11 @@ fn judge(file: &[u8], question: &Question<'_>, report: &mut Report) -> Result<()
     judge_signer(&opened, &sealing, existence, question, report);
 
     let parts = seal.covered(file);
-    let digest = sha256(&parts);
-    let got = opened.digest.of(&parts);
+    let digest = Sha256::of_parts(&parts);
+    let got = match opened.digest {
+        Digest::Sha256 => digest.as_bytes().to_vec(),
+        other => other.of(&parts),
+    };
     if opened.message_digest != got {
         let (expected, got) = (hex::encode(&opened.message_digest), hex::encode(got));
         report.problems.push(Problem::Digest { expected, got });
@@ -125,13 +129,6 @@ const fn breaks_integrity(problem: &Problem) -> bool {
         problem,
         Problem::Digest { .. } | Problem::SignatureValue | Problem::OtherCertificate | Problem::Changed(_)
     )
-}
-
-fn sha256(parts: &[&[u8]]) -> Sha256 {
-    use sha2::Digest as _;
-    let mut hash = sha2::Sha256::new();
-    parts.iter().for_each(|part| hash.update(part));
-    Sha256::from_bytes(hash.finalize().into())
 }
 
 /// By when the seal provably existed, from all timestamps in and after it.
