@@ -131,10 +131,8 @@ pub(super) fn open(der: &[u8], expect: Expect) -> Result<Opened, Problem> {
         return Err(bad("it has not exactly one signer"));
     };
     let algorithm = check_frame(&data, signer, expect)?;
-    let content = match expect.is_timestamp() {
-        true => Some(timestamp::content(&data).map_err(|e| Problem::Cms(e.to_string()))?),
-        false => None,
-    };
+    let content = expect.is_timestamp().then(|| timestamp::content(&data)).transpose();
+    let content = content.map_err(|error| Problem::Cms(error.to_string()))?;
     let certificates = certificates(&data)?;
     let attributes = signer.signed_attrs.as_ref().ok_or_else(|| bad("it has no signed attributes"))?;
     if expect == Expect::OwnSeal && attributes.len() != 3 {
