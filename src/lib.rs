@@ -21,6 +21,7 @@ pub mod objects;
 pub mod orders;
 pub mod panics;
 pub mod pdf;
+pub mod private_file;
 pub mod register;
 pub mod retention;
 pub mod scan;

@@ -1,8 +1,8 @@
 //! The keys of an installation, opened from the files that the configuration names. Nothing here is ever logged.
 
 use std::fs;
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::database::keystore::Keystore;
 use crate::domain::random::Random;
 use crate::issuance::signing::{OpenedSigners, SignedBy};
 use crate::objects::{KeyError, Keyring, MasterKeyError, MasterKeys};
+use crate::private_file;
 use crate::seal::key::FileKey;
 use crate::seal::signer::{FileSigner, MeantFor, SignerError};
 use crate::tlog::{BadKey, LogSigner};
@@ -97,7 +98,8 @@ pub(super) fn log(config: &Config, random: &dyn Random) -> Result<LogSigner, Key
         let bad = |source| KeyFileError::Log { path: path.clone(), source };
         let (_, text) = LogSigner::generate(&config.log.origin, random).map_err(bad)?;
         make_parent(&path)?;
-        create(&path, &text).map_err(|source| KeyFileError::File { path: path.clone(), source })?;
+        private_file::replace(&path, format!("{text}\n").as_bytes())
+            .map_err(|source| KeyFileError::File { path: path.clone(), source })?;
     }
     read_log(config)
 }
@@ -152,17 +154,6 @@ fn open(
     FileKey::from_pem(&key_text, passphrase)
         .and_then(|opened| FileSigner::new(opened, &certificates, MeantFor::Documents))
         .map_err(|source| KeyFileError::Signer { path: config.path(key), source })
-}
-
-/// Writes a new file that only its owner reads, durably: a key that is lost after it was used is lost for ever.
-fn create(path: &Path, text: &str) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
 }
 
 fn make_parent(path: &Path) -> Result<(), KeyFileError> {

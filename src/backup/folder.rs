@@ -2,8 +2,8 @@
 //! the list of objects and the manifest of each. What has no manifest was broken off, and is removed by the next one.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, BufRead as _, BufReader};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use super::manifest::Manifest;
@@ -11,6 +11,7 @@ use super::{BackupError, file};
 use crate::domain::digest::Sha256;
 use crate::domain::ids::ObjectId;
 use crate::objects::DiskStore;
+use crate::private_file;
 
 /// The file that says what the folder is.
 pub(super) const MARK: &str = "stammbuch-backup";
@@ -197,13 +198,5 @@ impl Line {
 
 /// Writes a file that only its owner reads, durably and all at once.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), BackupError> {
-    let new = path.with_extension("new");
-    let written = || -> io::Result<()> {
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    written().map_err(file(path))
+    private_file::replace(path, bytes).map_err(file(path))
 }

@@ -15,6 +15,7 @@ use ring::{hkdf, pbkdf2};
 
 use super::keys::KeysHeader;
 use super::{BackupError, file};
+use crate::private_file;
 
 const FIRST_LINE: &str = "stammbuch keys 1";
 const SEGMENT_BYTES: usize = 64 * 1024;
@@ -118,8 +119,7 @@ impl Writing {
         self.out.get_ref().sync_all().map_err(&failed)?;
         std::fs::hard_link(&self.new, &self.path).map_err(&failed)?;
         std::fs::remove_file(&self.new).map_err(&failed)?;
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all()).map_err(&failed)
+        private_file::sync_folder_of(&self.path).map_err(&failed)
     }
 }
 

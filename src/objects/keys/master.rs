@@ -5,8 +5,8 @@
 //! were any: HKDF-SHA256(master key, salt "stammbuch/authority-key/v1", info = authority id, number as u32).
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
@@ -15,6 +15,7 @@ use ring::hkdf;
 use super::{KeyError, Wrapper};
 use crate::domain::ids::AuthorityId;
 use crate::domain::random::{self, Random};
+use crate::private_file;
 
 const FIRST_LINE: &str = "stammbuch master keys 1";
 /// The largest file of master keys that is read.
@@ -83,12 +84,13 @@ impl MasterKeys {
         if path.exists() {
             return Self::read(path);
         }
-        let new = Self::single(random::bytes(random)).write_beside(path).map_err(failed)?;
+        let new = Self::single(random::bytes(random));
+        let new = private_file::write_beside(path, new.text().as_bytes()).map_err(failed)?;
         match std::fs::hard_link(&new, path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
             _ => std::fs::remove_file(&new).map_err(failed)?,
         }
-        sync_folder(path).map_err(failed)?;
+        private_file::sync_folder_of(path).map_err(failed)?;
         Self::read(path)
     }
 
@@ -122,21 +124,14 @@ impl MasterKeys {
         let mut keys = vec![(number, random::bytes(random))];
         keys.extend(&self.0);
         let renewed = Self(keys);
-        let new = renewed.write_beside(path).map_err(failed)?;
-        std::fs::rename(&new, path).and_then(|()| sync_folder(path)).map_err(failed)?;
+        private_file::replace(path, renewed.text().as_bytes()).map_err(failed)?;
         Ok(renewed)
     }
 
-    /// Writes the file under another name, durably.
-    fn write_beside(&self, path: &Path) -> io::Result<PathBuf> {
-        let new = path.with_extension("new");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        writeln!(file, "{FIRST_LINE}")?;
-        for (number, key) in &self.0 {
-            writeln!(file, "{number} {}", hex::encode(key))?;
-        }
-        file.sync_all()?;
-        Ok(new)
+    /// The text of the file.
+    fn text(&self) -> String {
+        let lines = self.0.iter().map(|(number, key)| format!("{number} {}\n", hex::encode(key)));
+        format!("{FIRST_LINE}\n{}", lines.collect::<String>())
     }
 
     /// The number of the one that wraps what is new.
@@ -176,11 +171,6 @@ fn derived(master: &[u8; 32], salt: &[u8], info: &[&[u8]]) -> Option<LessSafeKey
     let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(master);
     let key = secret.expand(info, &AES_256_GCM).ok()?;
     Some(LessSafeKey::new(UnboundKey::from(key)))
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all())
 }
 
 #[cfg(test)]
